@@ -105,6 +105,8 @@ export interface OutboundEnd {
   cancel(tag: RoomTag, error: KVTransferError): void;
   /** Moves data until `now() >= until` or it would block. True: call again soon; false: wait for readiness. */
   step(until: number): boolean;
+  /** Lets the receiver know that this process runs; called a few times a lease while rooms are open. */
+  keepAlive(): void;
   /** Stops writing, then lets go. No event is reported after this returns. */
   close(): void;
 }
@@ -112,6 +114,8 @@ export interface OutboundEnd {
 export interface InboundEvents {
   /** The pair is up at this end: writes may land. */
   connected(): void;
+  /** Anything came from the sender's process: it runs. */
+  heard(): void;
   /** The room's pages and aux slot from this rank are all in place. */
   arrived(tag: RoomTag, totalBytes: number): void;
   /** After {@link InboundEnd.revoke} said false: nothing more can land for the room by this pair. */

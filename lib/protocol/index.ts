@@ -1,0 +1,16 @@
+export {
+  type AnswerHeaders,
+  decodeHeard,
+  decodeRequest,
+  encodeAnswer,
+  encodeRelayed,
+  encodeRequest,
+  FrameError,
+  type Frames,
+  type Heard,
+  type Member,
+  PROTOCOL_VERSION,
+  RegistryErrorCode,
+  type RegistryRequest,
+  type RelayedHeaders,
+} from "./messages.ts";

@@ -1,0 +1,237 @@
+/**
+ * What managers and the registry say to each other. A message is [type, JSON header, binary…]; every header is parsed
+ * here, once, and carries the protocol's version. Page indices travel as little-endian i32 in a frame of their own.
+ * @module
+ */
+import { z } from "zod";
+import { TransferErrorCode } from "../errors.ts";
+import { kvLayoutSchema } from "../planner/index.ts";
+
+export const PROTOCOL_VERSION = 1;
+
+const uint = z.number().int().nonnegative();
+const roomId = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const shortText = z.string().max(256);
+const transportData = z.record(z.string(), z.unknown());
+
+export const transferErrorSchema = z.object({
+  code: z.enum(TransferErrorCode),
+  message: z.string().max(2_048),
+  room: z.number().optional(),
+  peer: shortText.optional(),
+  step: shortText.optional(),
+  status: shortText.optional(),
+});
+
+/** A manager as its peers know it. `id` is unique at a registry; a new epoch under an old id is a restarted process. */
+export const memberSchema = z.object({
+  id: shortText.min(1),
+  epoch: shortText.min(1),
+  role: z.enum(["prefill", "decode"]),
+  dpRank: uint,
+  dpSize: uint.min(1),
+  layout: kvLayoutSchema,
+  transports: z.array(shortText).max(32),
+});
+export type Member = z.infer<typeof memberSchema>;
+
+const pair = shortText.min(1);
+
+/** Messages between the managers of a pair, which the registry hands on. */
+const relayed = {
+  /** Decode offers its ends, best first. */
+  connect: z.object({ pair, offers: z.array(z.object({ transport: shortText, offer: transportData })).max(32) }),
+  /** Prefill took one. `notes` say why not another. */
+  accept: z.object({ pair, transport: shortText, endpoint: transportData, notes: z.array(z.string().max(1_024)).max(32) }),
+  /** Prefill could use none. */
+  reject: z.object({ pair, error: transferErrorSchema }),
+  /** Decode's end can be written to: the barrier before the first write. */
+  ready: z.object({ pair }),
+  /** Decode's pages (second frame) and aux slot for a room. `infos`: decode ranks that this prefill rank must hear. */
+  room: z.object({
+    pair,
+    room: roomId,
+    tag: uint.max(0xffff_ffff),
+    auxIndex: uint,
+    decodePrefixTokens: uint,
+    /** The receiver needs nothing from this rank (a replica of the MLA latent): only the states are run through. */
+    dummy: z.boolean(),
+    infos: uint.min(1).max(4_096),
+  }),
+  /** Decode gave the room up. */
+  abort: z.object({ room: roomId, tag: uint.max(0xffff_ffff), error: transferErrorSchema }),
+  /** Prefill gave the room up. */
+  failed: z.object({ room: roomId, tag: uint.max(0xffff_ffff), error: transferErrorSchema }),
+} as const;
+
+const requests = {
+  register: z.object({ member: memberSchema, token: z.string().max(1_024).optional() }),
+  heartbeat: z.object({}),
+  bye: z.object({}),
+} as const;
+
+export const RegistryErrorCode = {
+  BAD_FRAME: "BAD_FRAME",
+  BAD_TOKEN: "BAD_TOKEN",
+  BAD_VERSION: "BAD_VERSION",
+  TOO_MANY_MEMBERS: "TOO_MANY_MEMBERS",
+  UNKNOWN_MEMBER: "UNKNOWN_MEMBER",
+  UNKNOWN_SENDER: "UNKNOWN_SENDER",
+  UNKNOWN_TYPE: "UNKNOWN_TYPE",
+} as const;
+
+const answers = {
+  registered: z.object({ registryEpoch: shortText, leaseMs: z.number().positive(), members: z.array(memberSchema) }),
+  joined: z.object({ member: memberSchema }),
+  lost: z.object({ id: shortText, epoch: shortText, reason: z.string().max(1_024) }),
+  heartbeat: z.object({ registryEpoch: shortText }),
+  error: z.object({
+    code: z.enum(RegistryErrorCode),
+    message: z.string().max(2_048),
+    /** The type of the message that was refused, and whom it was for. */
+    about: shortText.optional(),
+    to: shortText.optional(),
+    room: roomId.optional(),
+    pair: pair.optional(),
+  }),
+} as const;
+
+type Headers<T extends Record<string, z.ZodType>> = { [K in keyof T]: z.infer<T[K]> };
+export type RelayedHeaders = Headers<typeof relayed>;
+export type RequestHeaders = Headers<typeof requests>;
+export type AnswerHeaders = Headers<typeof answers>;
+
+/** What a manager hears from a registry. */
+export type Heard =
+  | { [K in keyof AnswerHeaders]: { readonly type: K; readonly header: AnswerHeaders[K] } }[keyof AnswerHeaders]
+  | {
+      [K in keyof RelayedHeaders]: {
+        readonly type: K;
+        readonly from: string;
+        readonly header: RelayedHeaders[K];
+        readonly pages: Int32Array;
+      };
+    }[keyof RelayedHeaders];
+
+export type Frames = readonly Uint8Array[];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+const typeFrames = new Map(
+  [...Object.keys(relayed), ...Object.keys(requests), ...Object.keys(answers)].map((type) => [type, encoder.encode(type)]),
+);
+
+function frames(type: string, header: object, pages?: Int32Array): Uint8Array[] {
+  const out = [typeFrames.get(type)!, encoder.encode(JSON.stringify({ v: PROTOCOL_VERSION, ...header }))];
+  if (pages) out.push(new Uint8Array(pages.buffer, pages.byteOffset, pages.byteLength));
+  return out;
+}
+
+export function encodeRequest<K extends keyof RequestHeaders>(type: K, header: RequestHeaders[K]): Uint8Array[] {
+  return frames(type, header);
+}
+
+export function encodeAnswer<K extends keyof AnswerHeaders>(type: K, header: AnswerHeaders[K]): Uint8Array[] {
+  return frames(type, header);
+}
+
+export function encodeRelayed<K extends keyof RelayedHeaders>(
+  type: K,
+  to: string,
+  header: RelayedHeaders[K],
+  pages?: Int32Array,
+): Uint8Array[] {
+  return frames(type, { to, ...header }, pages);
+}
+
+/** A frame that is not what the protocol says. */
+export class FrameError extends Error {
+  readonly code: keyof typeof RegistryErrorCode;
+
+  constructor(code: keyof typeof RegistryErrorCode, message: string) {
+    super(message);
+    this.name = "FrameError";
+    this.code = code;
+  }
+}
+
+const envelope = z.looseObject({ v: z.number(), to: shortText.optional(), from: shortText.optional() });
+
+function parseHead(message: Frames): { type: string; header: z.infer<typeof envelope> } {
+  if (message.length < 2 || message.length > 3) {
+    throw new FrameError("BAD_FRAME", `a message has 2 or 3 frames, not ${message.length}`);
+  }
+  let type: string;
+  let json: unknown;
+  try {
+    type = decoder.decode(message[0]);
+    json = JSON.parse(decoder.decode(message[1]));
+  } catch (cause) {
+    throw new FrameError("BAD_FRAME", `the header is not JSON in UTF-8: ${(cause as Error).message}`);
+  }
+  const header = check(envelope, json, type);
+  if (header.v !== PROTOCOL_VERSION) {
+    throw new FrameError("BAD_VERSION", `this registry speaks version ${PROTOCOL_VERSION}, the message ${header.v}`);
+  }
+  return { type, header };
+}
+
+function check<T extends z.ZodType>(schema: T, value: unknown, type: string): z.infer<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new FrameError("BAD_FRAME", `${type.slice(0, 64)}: ${z.prettifyError(result.error).slice(0, 1_000)}`);
+}
+
+export type RegistryRequest =
+  | { [K in keyof RequestHeaders]: { readonly type: K; readonly header: RequestHeaders[K] } }[keyof RequestHeaders]
+  | {
+      readonly type: "relay";
+      readonly inner: string;
+      readonly to: string;
+      /** What an error about it must name. */
+      readonly subject: { readonly room?: number; readonly pair?: string };
+      readonly forward: (from: string) => Uint8Array[];
+    };
+
+/** What the registry was sent, checked in whole; a relayed message is handed on only if it is well formed. */
+export function decodeRequest(message: Frames): RegistryRequest {
+  const { type, header } = parseHead(message);
+  if (type in requests) {
+    const key = type as keyof RequestHeaders;
+    return { type: key, header: check(requests[key], header, type) } as RegistryRequest;
+  }
+  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  if (header.to === undefined) throw new FrameError("BAD_FRAME", `${type}: "to" is missing`);
+  const body = check(relayed[type as keyof RelayedHeaders], header, type);
+  decodePages(message[2]);
+  const pages = message[2];
+  return {
+    type: "relay",
+    inner: type,
+    to: header.to,
+    subject: { ...("room" in body ? { room: body.room } : {}), ...("pair" in body ? { pair: body.pair } : {}) },
+    forward: (from) => [...frames(type, { from, ...body }), ...(pages ? [pages] : [])],
+  };
+}
+
+/** What a manager was sent by a registry. */
+export function decodeHeard(message: Frames): Heard {
+  const { type, header } = parseHead(message);
+  if (type in answers) {
+    const key = type as keyof AnswerHeaders;
+    return { type: key, header: check(answers[key], header, type) } as Heard;
+  }
+  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  const key = type as keyof RelayedHeaders;
+  if (header.from === undefined) throw new FrameError("BAD_FRAME", `${type}: "from" is missing`);
+  return { type: key, from: header.from, header: check(relayed[key], header, type), pages: decodePages(message[2]) } as Heard;
+}
+
+function decodePages(frame: Uint8Array | undefined): Int32Array {
+  if (!frame) return new Int32Array(0);
+  if (frame.byteLength % 4 !== 0) {
+    throw new FrameError("BAD_FRAME", `page indices are i32: ${frame.byteLength} bytes are no multiple of 4`);
+  }
+  return new Int32Array(frame.slice().buffer);
+}
