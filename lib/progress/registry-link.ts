@@ -5,10 +5,13 @@ const HEARTBEATS_PER_LEASE = 5;
 const MAX_MESSAGES_PER_STEP = 256;
 const MAX_OUTBOX = 16_384;
 
+/** What a link does not deal with itself. */
+export type LinkMessage = Exclude<Heard, { type: "registered" | "joined" | "lost" | "heartbeat" }>;
+
 type MemberChange = { readonly member: Member; readonly reason: string };
 
 export interface RegistryLinkEvents {
-  heard(link: RegistryLink, message: Exclude<Heard, { type: "registered" | "joined" | "lost" | "heartbeat" }>): void;
+  heard(link: RegistryLink, message: LinkMessage): void;
   /** The members known have changed; `gone` are those that the registry says are dead. */
   members(link: RegistryLink, gone: readonly MemberChange[]): void;
   /** Nothing came for a lease. */
@@ -97,9 +100,8 @@ export class RegistryLink {
 
   #hear(frames: Frames, now: number): void {
     const message = parse(frames);
-    switch (message?.type) {
-      case undefined:
-        return;
+    if (!message) return;
+    switch (message.type) {
       case "registered": {
         this.#joined = true;
         this.refusal = undefined;

@@ -5,6 +5,7 @@ export {
   encodeAnswer,
   encodeRelayed,
   encodeRequest,
+  type Frame,
   FrameError,
   type Frames,
   type Heard,

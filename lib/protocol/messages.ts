@@ -42,7 +42,12 @@ const relayed = {
   /** Decode offers its ends, best first. */
   connect: z.object({ pair, offers: z.array(z.object({ transport: shortText, offer: transportData })).max(32) }),
   /** Prefill took one. `notes` say why not another. */
-  accept: z.object({ pair, transport: shortText, endpoint: transportData, notes: z.array(z.string().max(1_024)).max(32) }),
+  accept: z.object({
+    pair,
+    transport: shortText,
+    endpoint: transportData,
+    notes: z.array(z.string().max(1_024)).max(32),
+  }),
   /** Prefill could use none. */
   reject: z.object({ pair, error: transferErrorSchema }),
   /** Decode's end can be written to: the barrier before the first write. */
@@ -109,30 +114,34 @@ export type Heard =
         readonly type: K;
         readonly from: string;
         readonly header: RelayedHeaders[K];
-        readonly pages: Int32Array;
+        readonly pages: Int32Array<ArrayBuffer>;
       };
     }[keyof RelayedHeaders];
 
-export type Frames = readonly Uint8Array[];
+export type Frame = Uint8Array<ArrayBuffer>;
+export type Frames = readonly Frame[];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 const typeFrames = new Map(
-  [...Object.keys(relayed), ...Object.keys(requests), ...Object.keys(answers)].map((type) => [type, encoder.encode(type)]),
+  [...Object.keys(relayed), ...Object.keys(requests), ...Object.keys(answers)].map((type) => [
+    type,
+    encoder.encode(type),
+  ]),
 );
 
-function frames(type: string, header: object, pages?: Int32Array): Uint8Array[] {
+function frames(type: string, header: object, pages?: Int32Array<ArrayBuffer>): Frame[] {
   const out = [typeFrames.get(type)!, encoder.encode(JSON.stringify({ v: PROTOCOL_VERSION, ...header }))];
   if (pages) out.push(new Uint8Array(pages.buffer, pages.byteOffset, pages.byteLength));
   return out;
 }
 
-export function encodeRequest<K extends keyof RequestHeaders>(type: K, header: RequestHeaders[K]): Uint8Array[] {
+export function encodeRequest<K extends keyof RequestHeaders>(type: K, header: RequestHeaders[K]): Frame[] {
   return frames(type, header);
 }
 
-export function encodeAnswer<K extends keyof AnswerHeaders>(type: K, header: AnswerHeaders[K]): Uint8Array[] {
+export function encodeAnswer<K extends keyof AnswerHeaders>(type: K, header: AnswerHeaders[K]): Frame[] {
   return frames(type, header);
 }
 
@@ -140,8 +149,8 @@ export function encodeRelayed<K extends keyof RelayedHeaders>(
   type: K,
   to: string,
   header: RelayedHeaders[K],
-  pages?: Int32Array,
-): Uint8Array[] {
+  pages?: Int32Array<ArrayBuffer>,
+): Frame[] {
   return frames(type, { to, ...header }, pages);
 }
 
@@ -191,7 +200,7 @@ export type RegistryRequest =
       readonly to: string;
       /** What an error about it must name. */
       readonly subject: { readonly room?: number; readonly pair?: string };
-      readonly forward: (from: string) => Uint8Array[];
+      readonly forward: (from: string) => Frame[];
     };
 
 /** What the registry was sent, checked in whole; a relayed message is handed on only if it is well formed. */
@@ -201,7 +210,8 @@ export function decodeRequest(message: Frames): RegistryRequest {
     const key = type as keyof RequestHeaders;
     return { type: key, header: check(requests[key], header, type) } as RegistryRequest;
   }
-  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  if (!(type in relayed))
+    throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   if (header.to === undefined) throw new FrameError("BAD_FRAME", `${type}: "to" is missing`);
   const body = check(relayed[type as keyof RelayedHeaders], header, type);
   decodePages(message[2]);
@@ -222,13 +232,19 @@ export function decodeHeard(message: Frames): Heard {
     const key = type as keyof AnswerHeaders;
     return { type: key, header: check(answers[key], header, type) } as Heard;
   }
-  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  if (!(type in relayed))
+    throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   const key = type as keyof RelayedHeaders;
   if (header.from === undefined) throw new FrameError("BAD_FRAME", `${type}: "from" is missing`);
-  return { type: key, from: header.from, header: check(relayed[key], header, type), pages: decodePages(message[2]) } as Heard;
+  return {
+    type: key,
+    from: header.from,
+    header: check(relayed[key], header, type),
+    pages: decodePages(message[2]),
+  } as Heard;
 }
 
-function decodePages(frame: Uint8Array | undefined): Int32Array {
+function decodePages(frame: Frame | undefined): Int32Array<ArrayBuffer> {
   if (!frame) return new Int32Array(0);
   if (frame.byteLength % 4 !== 0) {
     throw new FrameError("BAD_FRAME", `page indices are i32: ${frame.byteLength} bytes are no multiple of 4`);

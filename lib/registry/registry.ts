@@ -2,6 +2,7 @@ import {
   type AnswerHeaders,
   decodeRequest,
   encodeAnswer,
+  type Frame,
   FrameError,
   type Frames,
   type Member,
@@ -21,7 +22,7 @@ export interface RegistryOptions {
 interface Seat {
   readonly member: Member;
   /** The ZeroMQ routing id of the member's socket. */
-  identity: Uint8Array;
+  identity: Frame;
   lastHeardAt: number;
 }
 
@@ -32,11 +33,11 @@ interface Seat {
  */
 export class Registry {
   readonly #options: RegistryOptions;
-  readonly #send: (identity: Uint8Array, frames: Uint8Array[]) => void;
+  readonly #send: (identity: Frame, frames: Frame[]) => void;
   readonly #seats = new Map<string, Seat>();
   readonly #byIdentity = new Map<string, Seat>();
 
-  constructor(options: RegistryOptions, send: (identity: Uint8Array, frames: Uint8Array[]) => void) {
+  constructor(options: RegistryOptions, send: (identity: Frame, frames: Frame[]) => void) {
     this.#options = options;
     this.#send = send;
   }
@@ -46,7 +47,7 @@ export class Registry {
   }
 
   /** One message from a client. A bad one is answered with an error and changes nothing. */
-  receive(identity: Uint8Array, message: Frames, now: number): void {
+  receive(identity: Frame, message: Frames, now: number): void {
     const seat = this.#byIdentity.get(identityKey(identity));
     if (seat) seat.lastHeardAt = now;
     try {
@@ -89,13 +90,15 @@ export class Registry {
     for (const seat of this.#seats.values()) seat.lastHeardAt += gap;
   }
 
-  #register(identity: Uint8Array, member: Member, token: string | undefined, now: number): void {
+  #register(identity: Frame, member: Member, token: string | undefined, now: number): void {
     if (this.#options.token !== undefined && token !== this.#options.token) {
       return this.#refuse(identity, "BAD_TOKEN", "the registry wants another token", { about: "register" });
     }
     const old = this.#seats.get(member.id);
     if (!old && this.#seats.size >= this.#options.maxMembers) {
-      return this.#refuse(identity, "TOO_MANY_MEMBERS", `all ${this.#options.maxMembers} seats are taken`, { about: "register" });
+      return this.#refuse(identity, "TOO_MANY_MEMBERS", `all ${this.#options.maxMembers} seats are taken`, {
+        about: "register",
+      });
     }
     const again = old?.member.epoch === member.epoch;
     if (old && !again) this.#remove(old, "it was started anew");
@@ -116,14 +119,14 @@ export class Registry {
     this.#tellOthers(seat.member, encodeAnswer("lost", { id: seat.member.id, epoch: seat.member.epoch, reason }));
   }
 
-  #tellOthers(member: Member, frames: Uint8Array[]): void {
+  #tellOthers(member: Member, frames: Frame[]): void {
     for (const seat of this.#seats.values()) {
       if (seat.member.role !== member.role) this.#send(seat.identity, frames);
     }
   }
 
   #refuse(
-    identity: Uint8Array,
+    identity: Frame,
     code: keyof typeof RegistryErrorCode,
     message: string,
     details: Partial<AnswerHeaders["error"]> = {},
@@ -136,6 +139,6 @@ function otherRole(member: Member): string {
   return member.role === "prefill" ? "decode" : "prefill";
 }
 
-function identityKey(identity: Uint8Array): string {
+function identityKey(identity: Frame): string {
   return Buffer.from(identity.buffer, identity.byteOffset, identity.byteLength).toString("latin1");
 }

@@ -87,7 +87,8 @@ export class RoomTable {
       const word = Atomics.load(this.#words, slot * SLOT_WORDS);
       if ((word & STATE) !== FREE) continue;
       this.#cursor = (slot + 1) % this.capacity;
-      const generation = ((word >>> GENERATION_SHIFT) + 1) & GENERATION_MASK;
+      // Never 0, so that no tag is 0.
+      const generation = ((word >>> GENERATION_SHIFT) + 1) & GENERATION_MASK || 1;
       const base = slot * SLOT_WORDS;
       this.#words.fill(0, base + 1, base + ERROR_OFFSET / 4);
       this.#doubles[slot * SLOT_DOUBLES + Double.roomId] = room;
@@ -95,9 +96,13 @@ export class RoomTable {
       Atomics.store(this.#words, base, (generation << GENERATION_SHIFT) | KVPoll.Bootstrapping);
       return { slot, generation };
     }
-    throw new KVUserError("ROOM_TABLE_FULL", `all ${this.capacity} room slots are taken: clear ended rooms or raise maxRooms`, {
-      room,
-    });
+    throw new KVUserError(
+      "ROOM_TABLE_FULL",
+      `all ${this.capacity} room slots are taken: clear ended rooms or raise maxRooms`,
+      {
+        room,
+      },
+    );
   }
 
   /** Slots that hold a room, ended or not. */

@@ -1,0 +1,72 @@
+import { auxCapacity, type KVLayout, pageCapacity } from "../planner/index.ts";
+import type { RoomTag } from "../transports/transport.ts";
+
+interface Extent {
+  readonly address: number;
+  readonly itemBytes: number;
+  readonly count: number;
+  readonly owners: Uint32Array;
+}
+
+/** Which live room each page and aux slot of a decode's pool belongs to, so that no other room's write is placed there. */
+export class PageOwners {
+  readonly #pages: Uint32Array;
+  readonly #aux: Uint32Array;
+  /** By address. */
+  readonly #extents: readonly Extent[];
+
+  constructor(layout: KVLayout) {
+    this.#pages = new Uint32Array(finite(pageCapacity(layout)));
+    this.#aux = new Uint32Array(finite(auxCapacity(layout)));
+    this.#extents = [
+      ...layout.buffers.map((one) => ({ ...one, count: this.#pages.length, owners: this.#pages })),
+      ...layout.aux.map((one) => ({ ...one, count: this.#aux.length, owners: this.#aux })),
+    ].toSorted((a, b) => a.address - b.address);
+  }
+
+  get pageCount(): number {
+    return this.#pages.length;
+  }
+
+  get auxCount(): number {
+    return this.#aux.length;
+  }
+
+  assign(tag: RoomTag, pages: Int32Array, auxIndex: number): void {
+    for (const page of pages) this.#pages[page] = tag;
+    this.#aux[auxIndex] = tag;
+  }
+
+  /** Only what still is the room's: another may own some of it by now. */
+  unassign(tag: RoomTag, pages: Int32Array, auxIndex: number): void {
+    for (const page of pages) if (this.#pages[page] === tag) this.#pages[page] = 0;
+    if (this.#aux[auxIndex] === tag) this.#aux[auxIndex] = 0;
+  }
+
+  owns(tag: RoomTag, address: number, byteLength: number): boolean {
+    const extent = this.#extentAt(address);
+    if (!extent || byteLength <= 0) return false;
+    const first = Math.floor((address - extent.address) / extent.itemBytes);
+    const last = Math.floor((address + byteLength - 1 - extent.address) / extent.itemBytes);
+    if (last >= extent.count) return false;
+    for (let item = first; item <= last; item++) if (extent.owners[item] !== tag) return false;
+    return true;
+  }
+
+  #extentAt(address: number): Extent | undefined {
+    let low = 0;
+    let high = this.#extents.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const extent = this.#extents[middle]!;
+      if (address < extent.address) high = middle - 1;
+      else if (address >= extent.address + extent.itemBytes * extent.count) low = middle + 1;
+      else return extent;
+    }
+    return undefined;
+  }
+}
+
+function finite(count: number): number {
+  return Number.isFinite(count) ? count : 0;
+}
