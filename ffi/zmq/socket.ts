@@ -142,6 +142,8 @@ export class ZmqSocket {
   }
 
   #withEndpoint(call: "zmq_bind" | "zmq_connect" | "zmq_unbind" | "zmq_disconnect", endpoint: string): void {
+    // C would take the part before it for the whole.
+    if (endpoint.includes("\0")) throw refusal(call, "EINVAL", "the endpoint holds a NUL", endpoint);
     if (libzmq().symbols[call](this.#live(call, endpoint), endpoint) !== 0) throw lastError(call, endpoint);
   }
 
