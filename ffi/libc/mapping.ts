@@ -38,6 +38,7 @@ export class Mapping implements Disposable {
   /** The memfd and where in it this mapping begins; undefined for private memory. */
   readonly share: MemoryShare | undefined;
   #buffer: ArrayBuffer | undefined;
+  readonly #views: ArrayBuffer[] = [];
   #leases = 0;
   #closed = false;
 
@@ -85,10 +86,23 @@ export class Mapping implements Disposable {
     return this.#closed;
   }
 
-  /** The memory as an ArrayBuffer, the same one every time; detached by {@link close}. Throws once closed. */
+  /**
+   * The memory as an ArrayBuffer, the same one every time; detached by {@link close}. Throws once closed, and RangeError
+   * where the mapping is larger than an ArrayBuffer can be (4 GiB in Bun): take {@link view}s then.
+   */
   get buffer(): ArrayBuffer {
+    return (this.#buffer ??= this.view(0, this.byteLength));
+  }
+
+  /** A part as an ArrayBuffer of its own, detached with the rest. Make it once and keep it. */
+  view(offset: number, byteLength: number): ArrayBuffer {
     this.#assertOpen();
-    return (this.#buffer ??= unsafeViewAt(this.address, this.byteLength));
+    if (!(offset >= 0 && byteLength >= 0 && offset + byteLength <= this.byteLength)) {
+      throw new RangeError(`bytes ${offset} to ${offset + byteLength} of a mapping of ${this.byteLength}`);
+    }
+    const view = unsafeViewAt(this.address + offset, byteLength);
+    this.#views.push(view);
+    return view;
   }
 
   get bytes(): Uint8Array {
@@ -121,8 +135,8 @@ export class Mapping implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     if (this.share) removeSharedMapping(this.address);
-    this.#buffer?.transfer(0);
     this.#buffer = undefined;
+    for (const view of this.#views.splice(0)) view.transfer(0);
     if (this.#leases === 0) this.#unmap();
   }
 

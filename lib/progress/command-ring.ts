@@ -41,7 +41,10 @@ export class CommandRing {
     const jsonWords = (json.length + 3) >>> 2;
     const total = RECORD_HEADER_WORDS + jsonWords + (pages?.length ?? 0);
     if (total >= this.#size) {
-      throw new KVUserError("BAD_ARGUMENT", `${pages?.length ?? 0} pages in one call do not fit the command ring; give them in parts`);
+      throw new KVUserError(
+        "BAD_ARGUMENT",
+        `${pages?.length ?? 0} pages in one call do not fit the command ring; give them in parts`,
+      );
     }
     const head = Atomics.load(this.#control, HEAD);
     const tail = this.#control[TAIL]!;

@@ -2,7 +2,12 @@ import type { SlotRef } from "../rooms/index.ts";
 
 /** What the engine's thread asks of the progress thread. Page indices travel beside the JSON, as they are. */
 export type Command =
-  | { readonly op: "open-sender"; readonly ref: SlotRef; readonly room: number; readonly destTpRanks?: readonly number[] }
+  | {
+      readonly op: "open-sender";
+      readonly ref: SlotRef;
+      readonly room: number;
+      readonly destTpRanks?: readonly number[];
+    }
   | { readonly op: "init-sender"; readonly ref: SlotRef; readonly numPages: number; readonly auxIndex: number }
   | { readonly op: "send"; readonly ref: SlotRef; readonly pages: Int32Array }
   | { readonly op: "open-receiver"; readonly ref: SlotRef; readonly room: number; readonly bootstrapAddr: string }

@@ -42,7 +42,12 @@ const relayed = {
   /** Decode offers its ends, best first. */
   connect: z.object({ pair, offers: z.array(z.object({ transport: shortText, offer: transportData })).max(32) }),
   /** Prefill took one. `notes` say why not another. */
-  accept: z.object({ pair, transport: shortText, endpoint: transportData, notes: z.array(z.string().max(1_024)).max(32) }),
+  accept: z.object({
+    pair,
+    transport: shortText,
+    endpoint: transportData,
+    notes: z.array(z.string().max(1_024)).max(32),
+  }),
   /** Prefill could use none. */
   reject: z.object({ pair, error: transferErrorSchema }),
   /** Decode's end can be written to: the barrier before the first write. */
@@ -119,7 +124,10 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 const typeFrames = new Map(
-  [...Object.keys(relayed), ...Object.keys(requests), ...Object.keys(answers)].map((type) => [type, encoder.encode(type)]),
+  [...Object.keys(relayed), ...Object.keys(requests), ...Object.keys(answers)].map((type) => [
+    type,
+    encoder.encode(type),
+  ]),
 );
 
 function frames(type: string, header: object, pages?: Int32Array): Uint8Array[] {
@@ -201,7 +209,8 @@ export function decodeRequest(message: Frames): RegistryRequest {
     const key = type as keyof RequestHeaders;
     return { type: key, header: check(requests[key], header, type) } as RegistryRequest;
   }
-  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  if (!(type in relayed))
+    throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   if (header.to === undefined) throw new FrameError("BAD_FRAME", `${type}: "to" is missing`);
   const body = check(relayed[type as keyof RelayedHeaders], header, type);
   decodePages(message[2]);
@@ -222,10 +231,16 @@ export function decodeHeard(message: Frames): Heard {
     const key = type as keyof AnswerHeaders;
     return { type: key, header: check(answers[key], header, type) } as Heard;
   }
-  if (!(type in relayed)) throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
+  if (!(type in relayed))
+    throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   const key = type as keyof RelayedHeaders;
   if (header.from === undefined) throw new FrameError("BAD_FRAME", `${type}: "from" is missing`);
-  return { type: key, from: header.from, header: check(relayed[key], header, type), pages: decodePages(message[2]) } as Heard;
+  return {
+    type: key,
+    from: header.from,
+    header: check(relayed[key], header, type),
+    pages: decodePages(message[2]),
+  } as Heard;
 }
 
 function decodePages(frame: Uint8Array | undefined): Int32Array {

@@ -95,7 +95,9 @@ export class Registry {
     }
     const old = this.#seats.get(member.id);
     if (!old && this.#seats.size >= this.#options.maxMembers) {
-      return this.#refuse(identity, "TOO_MANY_MEMBERS", `all ${this.#options.maxMembers} seats are taken`, { about: "register" });
+      return this.#refuse(identity, "TOO_MANY_MEMBERS", `all ${this.#options.maxMembers} seats are taken`, {
+        about: "register",
+      });
     }
     const again = old?.member.epoch === member.epoch;
     if (old && !again) this.#remove(old, "it was started anew");

@@ -95,9 +95,13 @@ export class RoomTable {
       Atomics.store(this.#words, base, (generation << GENERATION_SHIFT) | KVPoll.Bootstrapping);
       return { slot, generation };
     }
-    throw new KVUserError("ROOM_TABLE_FULL", `all ${this.capacity} room slots are taken: clear ended rooms or raise maxRooms`, {
-      room,
-    });
+    throw new KVUserError(
+      "ROOM_TABLE_FULL",
+      `all ${this.capacity} room slots are taken: clear ended rooms or raise maxRooms`,
+      {
+        room,
+      },
+    );
   }
 
   /** Slots that hold a room, ended or not. */

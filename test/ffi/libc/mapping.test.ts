@@ -46,6 +46,18 @@ test("views of a closed mapping are empty instead of faulting", () => {
   expect(() => mapping.buffer).toThrow("closed");
 });
 
+test("a mapping larger than an ArrayBuffer can be is seen in parts, which are detached with it", () => {
+  const GiB = 1024 * MiB;
+  const mapping = Mapping.allocate(20 * GiB);
+  expect(() => mapping.buffer).toThrow(RangeError);
+  const part = new Uint8Array(mapping.view(19 * GiB, 16));
+  part[3] = 5;
+  expect(new Uint8Array(mapping.view(19 * GiB + 3, 1))[0]).toBe(5);
+  expect(() => mapping.view(19 * GiB, 2 * GiB)).toThrow("mapping of");
+  mapping.close();
+  expect(part.length).toBe(0);
+});
+
 test("a shared mapping can be mapped again by its descriptor, at an offset, and sees the same bytes", () => {
   using mapping = Mapping.allocate(5 * MiB, { shared: true, populate: true });
   const { fd } = mapping.share!;
