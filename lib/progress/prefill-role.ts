@@ -149,6 +149,13 @@ export class PrefillRole implements OutboundPairEvents {
     for (const room of this.rooms) this.#fail(room, error);
   }
 
+  /** Ended rooms whose pages are still being read. */
+  get unfenced(): number {
+    let unfenced = 0;
+    for (const room of this.rooms) if (room.ended && !room.released) unfenced++;
+    return unfenced;
+  }
+
   close(): void {
     for (const pair of this.#pairs.values()) pair.close();
     this.link.close();

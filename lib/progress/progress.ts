@@ -67,6 +67,11 @@ export class Progress {
     this.role.failAll(asTransferError(thrown, { step: "progress" }));
   }
 
+  /** Rooms whose pages must not be reused yet. */
+  get unfenced(): number {
+    return this.role.unfenced;
+  }
+
   close(): void {
     this.role.close();
   }

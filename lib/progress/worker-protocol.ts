@@ -1,0 +1,48 @@
+import type { ZmqCurve } from "../../ffi/zmq/index.ts";
+import type { Member } from "../protocol/index.ts";
+import type { RegisteredBuffer, TransportData } from "../transports/transport.ts";
+import type { Timeouts } from "./dependencies.ts";
+
+/** What the progress thread is started with. Structured-cloned: only data and shared memory. */
+export interface ProgressStart {
+  readonly self: Member;
+  readonly token: string | undefined;
+  readonly curve: ZmqCurve | undefined;
+  readonly registryAddress: string | undefined;
+  readonly buffers: readonly RegisteredBuffer[];
+  /** Names or module paths, best first. */
+  readonly transports: readonly string[];
+  readonly transportOptions: { readonly [name: string]: TransportData };
+  readonly advertiseHost: string;
+  readonly timeouts: Timeouts;
+  readonly table: SharedArrayBuffer;
+  readonly ring: SharedArrayBuffer;
+  /** The eventfd that wakes the thread. */
+  readonly wakeFd: number;
+  /** See {@link Control}. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** Words that the two threads share besides rooms and commands. */
+export const Control = {
+  /** 0 starting, 1 running, 2 stopped, 3 died. */
+  phase: 0,
+  /** 1 while the thread sleeps and must be woken. */
+  asleep: 1,
+  /** Rooms whose pages a peer could still write to when the thread stopped. */
+  unfenced: 2,
+  /** Commands that did not fit the ring were waiting: tells the writer that there is space. */
+  drained: 3,
+  pairs: 4,
+  links: 5,
+  earlyRooms: 6,
+  words: 16,
+} as const;
+
+export const Phase = { starting: 0, running: 1, stopped: 2, died: 3 } as const;
+
+/** What the progress thread posts to its manager: only at the start and the end, for those are not waited for in a tick. */
+export type ProgressReport =
+  | { readonly report: "running"; readonly transports: readonly string[]; readonly unusable: readonly string[] }
+  | { readonly report: "refused"; readonly message: string }
+  | { readonly report: "died"; readonly message: string };

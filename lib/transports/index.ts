@@ -1,0 +1,70 @@
+/** The transports by name, and how another is added. @module */
+import { KVUserError } from "../errors.ts";
+import { createCmaTransport } from "./cma/index.ts";
+import { createShmTransport } from "./shm/index.ts";
+import { createTcpTransport } from "./tcp/index.ts";
+import type { Transport, TransportContext, TransportFactory } from "./transport.ts";
+
+const factories = new Map<string, TransportFactory>([
+  ["shm", createShmTransport],
+  ["cma", createCmaTransport],
+  ["tcp", createTcpTransport],
+]);
+
+/** What `auto` offers, best first: the transports of one host, then those between hosts. */
+const AUTO = ["shm", "cma", "tcp"] as const;
+
+/**
+ * Makes a transport known under `name`. It runs in the progress thread, which has modules of its own: a transport of a
+ * third party is therefore named by the path or URL of a module that exports `createTransport`, and this call is for
+ * modules that the progress thread loads.
+ */
+export function registerTransport(name: string, factory: TransportFactory): void {
+  factories.set(name, factory);
+}
+
+export function transportNames(): string[] {
+  return [...factories.keys()];
+}
+
+/** `auto`, a name, a module's path, or a list of them, as the list of what to offer. Throws on an unknown name. */
+export function transportList(asked: string | readonly string[]): string[] {
+  const names = typeof asked === "string" ? asked.split(",").map((name) => name.trim()) : [...asked];
+  const list = names.flatMap((name) => (name === "auto" ? AUTO : [name]));
+  for (const name of list) {
+    if (factories.has(name) || isModule(name)) continue;
+    throw new KVUserError("BAD_ARGUMENT", `transport ${JSON.stringify(name)}: expected auto, ${transportNames().join(", ")}, or a module's path`);
+  }
+  if (list.length === 0) throw new KVUserError("BAD_ARGUMENT", "no transport is named");
+  return [...new Set(list)];
+}
+
+/** Opens what can be used here; says of the others why not. */
+export async function openTransports(
+  names: readonly string[],
+  contextFor: (name: string) => TransportContext,
+): Promise<{ transports: Transport[]; unusable: string[] }> {
+  const transports: Transport[] = [];
+  const unusable: string[] = [];
+  for (const name of names) {
+    try {
+      const factory = factories.get(name) ?? (await loadFactory(name));
+      const made = factory(contextFor(name));
+      if ("unusable" in made) unusable.push(`${name}: ${made.unusable}`);
+      else transports.push(made);
+    } catch (error) {
+      unusable.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { transports, unusable };
+}
+
+function isModule(name: string): boolean {
+  return name.includes("/") || name.startsWith("file:");
+}
+
+async function loadFactory(path: string): Promise<TransportFactory> {
+  const module = (await import(path)) as { createTransport?: TransportFactory };
+  if (typeof module.createTransport !== "function") throw new TypeError("the module exports no createTransport");
+  return module.createTransport;
+}
