@@ -75,6 +75,14 @@ test("a layout that contradicts itself is refused, saying where", () => {
       "itemBytes of v buffer of layer 3: expected a multiple of 4 tokens x 2 heads, came 60",
     ],
     [{ buffers: [keys, { ...values, length: 63 }] }, "length of v buffer of layer 3: expected at least 64, came 63"],
+    [
+      { buffers: [keys, { ...values, address: Number.MAX_SAFE_INTEGER }] },
+      "end of v buffer of layer 3: expected an address below 2^53, came 9007199254741632",
+    ],
+    [
+      { buffers: [keys, { ...values, length: 2 ** 40 }] },
+      "pages of v buffer of layer 3: expected at most 67108864, came 17179869184",
+    ],
     [{ aux: [{ address: 0, length: 10, itemBytes: 64 }] }, "length of aux buffer 0: expected at least 64, came 10"],
   ] as const satisfies readonly (readonly [Partial<KVLayout>, string])[]) {
     expect(() => checkLayout(layout(changes))).toThrow(expect.objectContaining({ code: "INVALID_LAYOUT", message }));

@@ -48,6 +48,16 @@ test("pages taken downwards, or in any other order, are the same runs as upwards
   });
 });
 
+test("the first and the last page of a pool larger than any before are pages like others", () => {
+  for (const capacity of [10_000, 20_000]) {
+    const last = capacity - 1;
+    expect(runs(pages(last, last - 1, 0), pages(last, last - 1, 0), capacity)).toEqual([
+      `${last - 1}>${last - 1}*2`,
+      "0>0*1",
+    ]);
+  }
+});
+
 test("a source page may go to several places", () => {
   expect(runs(pages(3, 3, 4), pages(9, 1, 2))).toEqual(["3>9*1", "3>1*2"]);
 });
