@@ -61,6 +61,12 @@ export type AuxBuffer = z.infer<typeof auxBufferSchema>;
  */
 export type KVLayout = z.infer<typeof layoutShape>;
 
+/**
+ * No pool has more: 2^26 pages of one token are terabytes. The planner keeps 4 bytes for each page of a destination, and
+ * a peer that claims more must not decide how much memory that takes.
+ */
+const MAX_PAGES = 2 ** 26;
+
 /** Pages that every buffer of the layout has. */
 export function pageCapacity(layout: KVLayout): number {
   return layout.buffers.reduce((pages, one) => Math.min(pages, Math.floor(one.length / one.itemBytes)), Infinity);
@@ -102,6 +108,8 @@ export function checkLayout(layout: KVLayout): void {
       );
     }
     checkExtent(name, buffer);
+    const pages = Math.floor(buffer.length / buffer.itemBytes);
+    if (pages > MAX_PAGES) throw invalid(`pages of ${name}`, `at most ${MAX_PAGES}`, pages);
   }
   const wanted = (lastLayer - firstLayer) * kinds.length;
   if (seen.size !== wanted)

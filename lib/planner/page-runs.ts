@@ -2,14 +2,16 @@ import { PlanError } from "./errors.ts";
 
 /**
  * Runs of pages that are consecutive on both sides: run i moves `pages[i]` pages from page `source[i]` to page
- * `destination[i]`. Runs that adjoin in the destination follow one another. The arrays may be longer than `count`.
+ * `destination[i]`. Runs that adjoin in the destination follow one another.
  */
 export type PageRuns = {
-  readonly count: number;
   readonly source: Int32Array;
   readonly destination: Int32Array;
   readonly pages: Int32Array;
 };
+
+/** Scratch, grown to the longest list seen: there can be as many runs as pages, and there are seldom more than a few. */
+let found = { source: new Int32Array(0), destination: new Int32Array(0), pages: new Int32Array(0) };
 
 /**
  * `sourceOf[d + 1]` is 1 + the source page of destination page d, or 0 where nothing goes to d; page -1 and the page
@@ -39,9 +41,51 @@ export function pageRuns(
       sourcePages.length,
     );
   }
-  if (sourceOf.length < destinationCapacity + 2) sourceOf = new Int32Array(destinationCapacity + 2);
-  fill(sourceOf, sourcePages, destinationPages, sourceCapacity, destinationCapacity);
-  return drain(sourceOf, destinationPages);
+  if (found.pages.length < total) {
+    found = { source: new Int32Array(total), destination: new Int32Array(total), pages: new Int32Array(total) };
+  }
+  let count = ascendingRuns(found, sourcePages, destinationPages, sourceCapacity, destinationCapacity);
+  if (count < 0) {
+    if (sourceOf.length < destinationCapacity + 2) sourceOf = new Int32Array(destinationCapacity + 2);
+    fill(sourceOf, sourcePages, destinationPages, sourceCapacity, destinationCapacity);
+    count = drain(found, sourceOf, destinationPages);
+  }
+  return {
+    source: found.source.slice(0, count),
+    destination: found.destination.slice(0, count),
+    pages: found.pages.slice(0, count),
+  };
+}
+
+/** The common case at a fraction of the cost: pages that only ascend cannot repeat. -1: they do not, or are not legal. */
+function ascendingRuns(
+  { source, destination, pages }: PageRuns,
+  sourcePages: Int32Array,
+  destinationPages: Int32Array,
+  sourceCapacity: number,
+  destinationCapacity: number,
+): number {
+  const total = destinationPages.length;
+  let count = 0;
+  let next = 0;
+  for (let i = 0; i < total;) {
+    const from = sourcePages[i]!;
+    const to = destinationPages[i]!;
+    let end = i + 1;
+    while (end < total && follows(destinationPages, end) && follows(sourcePages, end)) end++;
+    const run = end - i;
+    if (to < next || to + run > destinationCapacity || from < 0 || from + run > sourceCapacity) return -1;
+    source[count] = from;
+    destination[count] = to;
+    pages[count++] = run;
+    next = to + run;
+    i += run;
+  }
+  return count;
+}
+
+function follows(pages: Int32Array, index: number): boolean {
+  return 1 === pages[index]! - pages[index - 1]!;
 }
 
 function fill(
@@ -66,13 +110,9 @@ function fill(
 }
 
 /** Walks each stretch of destination pages upwards from its lowest page and zeroes the table behind itself. */
-function drain(table: Int32Array, destinationPages: Int32Array): PageRuns {
-  const total = destinationPages.length;
-  const source = new Int32Array(total);
-  const destination = new Int32Array(total);
-  const pages = new Int32Array(total);
+function drain({ source, destination, pages }: PageRuns, table: Int32Array, destinationPages: Int32Array): number {
   let count = 0;
-  for (let i = 0; i < total; i++) {
+  for (let i = 0; i < destinationPages.length; i++) {
     let at = destinationPages[i]! + 1;
     let from = table[at]!;
     // Walked already, or not the lowest of its stretch, whose walk will come by here.
@@ -86,11 +126,10 @@ function drain(table: Int32Array, destinationPages: Int32Array): PageRuns {
       } while (from === first + at - start);
       source[count] = first - 1;
       destination[count] = start - 1;
-      pages[count] = at - start;
-      count++;
+      pages[count++] = at - start;
     }
   }
-  return { count, source, destination, pages };
+  return count;
 }
 
 function outOfRange(side: string, index: number, page: number, capacity: number): PlanError {

@@ -8,10 +8,11 @@ export function pageSegments(shape: PageShape, runs: PageRuns): Segments {
 }
 
 function wholePages(pageBytes: number, runs: PageRuns): Segments {
-  const source = new Float64Array(runs.count);
-  const destination = new Float64Array(runs.count);
-  const length = new Float64Array(runs.count);
-  for (let run = 0; run < runs.count; run++) {
+  const count = runs.pages.length;
+  const source = new Float64Array(count);
+  const destination = new Float64Array(count);
+  const length = new Float64Array(count);
+  for (let run = 0; run < count; run++) {
     source[run] = runs.source[run]! * pageBytes;
     destination[run] = runs.destination[run]! * pageBytes;
     length[run] = runs.pages[run]! * pageBytes;
@@ -22,11 +23,11 @@ function wholePages(pageBytes: number, runs: PageRuns): Segments {
 /** Neighbouring tokens' slices never touch on both sides, for then the heads that both have would be all heads. */
 function tokenSlices(shape: PageShape, runs: PageRuns): Segments {
   let tokens = 0;
-  for (let run = 0; run < runs.count; run++) tokens += runs.pages[run]! * shape.tokens;
+  for (let run = 0; run < runs.pages.length; run++) tokens += runs.pages[run]! * shape.tokens;
   const source = new Float64Array(tokens);
   const destination = new Float64Array(tokens);
   let at = 0;
-  for (let run = 0; run < runs.count; run++) {
+  for (let run = 0; run < runs.pages.length; run++) {
     let from = runs.source[run]! * shape.sourceItem + shape.sourceSkip;
     let to = runs.destination[run]! * shape.destinationItem + shape.destinationSkip;
     // A page's tokens fill it, so the stride from token to token is also right from page to page.

@@ -92,21 +92,19 @@ function repeatPerBuffer(plans: readonly GroupPlan[], override: Float64Array | u
   let write = 0;
   let segment = 0;
   for (const { group, one } of plans) {
-    for (let buffer = 0; buffer < group.sourceBases.length; buffer++) {
-      const base =
-        override === undefined ? group.destinationBases[buffer]! : override[group.destinationIndex[buffer]!]!;
-      addInto(destination, write, one.destination, base);
-      addInto(segmentSource, segment, one.segmentSource, group.sourceBases[buffer]!);
-      length.set(one.length, write);
-      if (!single) {
-        segmentLength.set(one.segmentLength, segment);
-        segmentCount.set(one.segmentCount, write);
-        addInto(firstSegment, write, one.firstSegment, segment);
-      }
-      write += one.writeCount;
-      segment += one.segmentCountTotal;
+    const buffers = group.sourceBases.length;
+    const bases = override === undefined ? group.destinationBases : pick(override, group.destinationIndex);
+    repeatShifted(destination, write, one.destination, bases);
+    repeatShifted(segmentSource, segment, one.segmentSource, group.sourceBases);
+    repeat(length, write, one.length, buffers);
+    if (!single) {
+      repeat(segmentCount, write, one.segmentCount, buffers);
+      repeat(segmentLength, segment, one.segmentLength, buffers);
     }
+    write += buffers * one.writeCount;
+    segment += buffers * one.segmentCountTotal;
   }
+  if (!single) runningSum(firstSegment, segmentCount);
   return {
     writeCount,
     bytes,
@@ -120,13 +118,42 @@ function repeatPerBuffer(plans: readonly GroupPlan[], override: Float64Array | u
   };
 }
 
-function addInto<Numbers extends Float64Array | Uint32Array>(
-  to: Numbers,
-  at: number,
-  from: Numbers,
-  base: number,
+/**
+ * From `start` on: `values` once for each of `shifts`, which is added to them. This is where planning spends its time;
+ * it takes one type of array only, since a loop that has seen two is a third as fast.
+ */
+function repeatShifted(to: Float64Array, start: number, values: Float64Array, shifts: Float64Array): void {
+  for (let i = 0; i < shifts.length; i++) {
+    const shift = shifts[i]!;
+    const at = start + i * values.length;
+    for (let j = 0; j < values.length; j++) to[at + j] = values[j]! + shift;
+  }
+}
+
+/** From `start` on: `values`, `times` times; copied in doubling strides, since a call per copy is what would cost. */
+function repeat<Column extends Float64Array | Uint32Array>(
+  to: Column,
+  start: number,
+  values: Column,
+  times: number,
 ): void {
-  for (let i = 0; i < from.length; i++) to[at + i] = from[i]! + base;
+  const end = start + times * values.length;
+  to.set(values, start);
+  for (let at = start + values.length; at < end; at += at - start)
+    to.copyWithin(at, start, Math.min(at, start + end - at));
+}
+
+/** `to[i]`: the sum of the values before value i. */
+function runningSum(to: Uint32Array, values: Uint32Array): void {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    to[i] = sum;
+    sum += values[i]!;
+  }
+}
+
+function pick(values: Float64Array, at: Uint32Array): Float64Array {
+  return Float64Array.from(at, (index) => values[index]!);
 }
 
 function checkBases({ destination, destinationBases }: Sides): void {

@@ -13,7 +13,10 @@ export type RankMapping = HeadSharding & { readonly prefill: GroupSize; readonly
 export type RankLink = Rank & {
   /** The prefill rank goes through every state of the room but sends no bytes: another has the same ones. */
   readonly dummy: boolean;
-  /** The prefill rank sends the aux slot: it is not a dummy and is in the last pipeline stage, which has the first token. */
+  /**
+   * The prefill rank sends the aux slot: one rank for each decode rank. It is the first of those with the last layers, for
+   * the first token comes out there.
+   */
   readonly aux: boolean;
 };
 
@@ -91,8 +94,10 @@ function peerTpRanks(rank: number, size: number, peerSize: number): number[] {
 function part(mapping: RankMapping, prefill: Rank): { readonly dummy: boolean; readonly aux: boolean } {
   const perDecode = Math.max(1, mapping.prefill.tpSize / mapping.decode.tpSize);
   const place = prefill.tpRank % perDecode;
+  const stages = mapping.prefill.ppSize;
+  const hasLastLayers = mapping.decode.ppSize === stages || prefill.ppRank === stages - 1;
   const dummy = place % headCopies(mapping, mapping.prefill.tpSize) !== 0;
-  return { dummy, aux: place === 0 && prefill.ppRank === mapping.prefill.ppSize - 1 };
+  return { dummy, aux: place === 0 && hasLastLayers };
 }
 
 function checkMapping(mapping: RankMapping): void {

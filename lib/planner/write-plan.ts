@@ -123,6 +123,12 @@ function packedWrites(segments: Segments, bytes: number, gatherLimit: number, ma
   };
 }
 
+/** Nothing to write: for a rank that sends no aux slot. */
+export const emptyPlan: WritePlan = gatherWrites(
+  { source: new Float64Array(0), destination: new Float64Array(0), length: new Float64Array(0) },
+  {},
+);
+
 /** A plan in one line, for logs: `12 writes, 49152 bytes, 40 segments`. */
 export function describePlan(plan: WritePlan): string {
   return `${plan.writeCount} writes, ${plan.bytes} bytes, ${plan.segmentCountTotal} segments`;
