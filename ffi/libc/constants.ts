@@ -5,9 +5,18 @@ export const Protection = { NONE: 0, READ: 1, WRITE: 2 } as const;
 export const MapFlag = { SHARED: 0x01, PRIVATE: 0x02, FIXED: 0x10, ANONYMOUS: 0x20, NORESERVE: 0x4000 } as const;
 export const Advice = { HUGEPAGE: 14, NOHUGEPAGE: 15, POPULATE_WRITE: 23, COLLAPSE: 25 } as const;
 export const MFD_CLOEXEC = 1;
+export const MFD_ALLOW_SEALING = 2;
 
 /** fcntl.h */
-export const Fcntl = { F_GETFD: 1, F_GETFL: 3, F_SETFL: 4, F_DUPFD_CLOEXEC: 1030 } as const;
+export const Fcntl = {
+  F_GETFD: 1,
+  F_GETFL: 3,
+  F_SETFL: 4,
+  F_DUPFD_CLOEXEC: 1030,
+  F_ADD_SEALS: 1033,
+  F_GET_SEALS: 1034,
+} as const;
+export const Seal = { SEAL: 1, SHRINK: 2, GROW: 4 } as const;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
@@ -27,6 +36,7 @@ export const MessageFlag = {
   CTRUNC: 0x08,
   TRUNC: 0x20,
 } as const;
+export const SHUT_WR = 1;
 export const SCM_RIGHTS = 1;
 /** net/scm.h: descriptors that one message may carry. */
 export const SCM_MAX_FD = 253;

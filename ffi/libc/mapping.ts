@@ -1,5 +1,6 @@
+import { fstatSync } from "node:fs";
 import { type Address, unsafeViewAt } from "../runtime/index.ts";
-import { Advice, MapFlag, MFD_CLOEXEC, Protection } from "./constants.ts";
+import { Advice, Fcntl, MapFlag, MFD_ALLOW_SEALING, MFD_CLOEXEC, Protection, Seal } from "./constants.ts";
 import { checked } from "./errors.ts";
 import { closeDescriptor, duplicateDescriptor } from "./file-descriptor.ts";
 import { libc } from "./library.ts";
@@ -55,9 +56,11 @@ export class Mapping implements Disposable {
     const { shared = false, hugePages = true, name = "kvwire", populate = false } = options;
     const size = roundUp(byteLength, PAGE_BYTES);
     if (!shared) return new Mapping(mapAligned(size, -1, 0, { hugePages, populate }), byteLength, undefined);
-    const fd = checked("memfd_create", libc.memfd_create(name, MFD_CLOEXEC));
+    const fd = checked("memfd_create", libc.memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     try {
       checked("ftruncate", libc.ftruncate(fd, size), `${size} bytes`);
+      // A peer that maps this would die of SIGBUS if the memory went away under it: its size is final.
+      checked("fcntl(F_ADD_SEALS)", libc.fcntl(fd, Fcntl.F_ADD_SEALS, Seal.SEAL | Seal.SHRINK | Seal.GROW));
       return new Mapping(mapAligned(size, fd, 0, { hugePages, populate }), byteLength, { fd, offset: 0 });
     } catch (error) {
       closeDescriptor(fd);
@@ -67,12 +70,14 @@ export class Mapping implements Disposable {
 
   /**
    * Maps `byteLength` bytes of a memfd, usually another process's, from `offset` on. The descriptor stays the caller's;
-   * the mapping keeps a duplicate. Throws LibcError, EINVAL where `offset` is not a multiple of 4,096.
+   * the mapping keeps a duplicate. Throws LibcError EINVAL where `offset` is not a multiple of 4,096, and RangeError where
+   * the memfd is smaller than that or could be made smaller: touching memory beyond its end ends a process by SIGBUS.
    */
   static ofFd(fd: number, offset: number, byteLength: number, options: { hugePages?: boolean } = {}): Mapping {
     checkLength(byteLength);
     const own = duplicateDescriptor(fd);
     try {
+      checkExtent(own, offset + byteLength);
       const size = roundUp(byteLength, PAGE_BYTES);
       const address = mapAligned(size, own, offset, { hugePages: options.hugePages ?? true, populate: false });
       return new Mapping(address, byteLength, { fd: own, offset });
@@ -115,6 +120,11 @@ export class Mapping implements Disposable {
     const start = offset - (offset % PAGE_BYTES);
     const end = Math.min(roundUp(offset + byteLength, PAGE_BYTES), roundUp(this.byteLength, PAGE_BYTES));
     return libc.madvise(this.address + start, end - start, Advice.POPULATE_WRITE) === 0;
+  }
+
+  /** Whether every page has memory behind it already, so that populating a peer's mapping takes none. Shared ones only. */
+  get isBacked(): boolean {
+    return this.share !== undefined && fstatSync(this.share.fd).blocks * 512 >= roundUp(this.byteLength, PAGE_BYTES);
   }
 
   lease(): MappingLease {
@@ -204,6 +214,13 @@ function checkedMap(result: number | bigint, size: number): Address {
 function checkLength(byteLength: number): void {
   if (Number.isSafeInteger(byteLength) && byteLength > 0) return;
   throw new RangeError(`a mapping has a whole number of bytes above 0, not ${byteLength}`);
+}
+
+function checkExtent(fd: number, end: number): void {
+  const { size } = fstatSync(fd);
+  if (end > size) throw new RangeError(`expected a memfd of at least ${end} bytes, not ${size}`);
+  const seals = checked("fcntl(F_GET_SEALS)", libc.fcntl(fd, Fcntl.F_GET_SEALS, 0), "expected a memfd");
+  if ((seals & Seal.SHRINK) === 0) throw new RangeError("expected a memfd that is sealed against shrinking");
 }
 
 function roundUp(value: number, unit: number): number {

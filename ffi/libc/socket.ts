@@ -1,5 +1,6 @@
+import { constants } from "node:os";
 import { type Address, NativeBuffer } from "../runtime/index.ts";
-import { MessageFlag, O_CLOEXEC, O_NONBLOCK, SocketOption, SOL_SOCKET } from "./constants.ts";
+import { MessageFlag, O_CLOEXEC, O_NONBLOCK, SHUT_WR, SocketOption, SOL_SOCKET } from "./constants.ts";
 import { checked, lastErrno, LibcError } from "./errors.ts";
 import { closeDescriptor, outcome } from "./file-descriptor.ts";
 import type { IovecArena } from "./iovec.ts";
@@ -79,6 +80,14 @@ export class Socket implements Disposable {
   setOption(level: number, option: number, value: number): void {
     scratch.i32[0] = value;
     checked("setsockopt", libc.setsockopt(this.fd, level, option, scratch.address, 4));
+  }
+
+  /** Says that nothing more will be sent (shutdown(2)); the peer reads to the end. Receiving goes on. */
+  finishSending(): void {
+    if (libc.shutdown(this.#fd, SHUT_WR) === -1) {
+      const errno = lastErrno();
+      if (errno !== constants.errno.ENOTCONN) throw new LibcError("shutdown", errno);
+    }
   }
 
   close(): void {

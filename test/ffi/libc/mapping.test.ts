@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { findSharedMapping, HUGE_PAGE_BYTES, isOpenDescriptor, Mapping } from "../../../ffi/libc/index.ts";
 
 const MiB = 1024 * 1024;
@@ -127,5 +127,10 @@ test("what cannot be mapped is a typed error that names the call", () => {
   );
   using mapping = Mapping.allocate(MiB, { shared: true });
   expect(() => Mapping.ofFd(mapping.share!.fd, 100, 4096)).toThrow(expect.objectContaining({ code: "EINVAL" }));
+  expect(() => Mapping.ofFd(mapping.share!.fd, 0, MiB + 1)).toThrow("at least 1048577 bytes, not 1048576");
+  expect(() => ftruncateSync(mapping.share!.fd, 4096)).toThrow("EPERM");
+  const file = openSync(import.meta.path, "r");
+  expect(() => Mapping.ofFd(file, 0, 16)).toThrow("expected a memfd");
+  closeSync(file);
   expect(() => Mapping.ofFd(-1, 0, 4096)).toThrow(expect.objectContaining({ code: "EBADF" }));
 });

@@ -1,0 +1,30 @@
+import { ProcessMemory } from "../../../ffi/libc/index.ts";
+import type { GrantedRegion, PageWriter } from "../host/index.ts";
+
+/** Writes pages with process_vm_writev, at the receiver's own addresses. */
+export class ProcessWriter implements PageWriter {
+  readonly destinationBases = undefined;
+  readonly scratch: number;
+  readonly #memory: ProcessMemory;
+
+  constructor(receiverPid: number, regions: readonly GrantedRegion[]) {
+    this.#memory = new ProcessMemory(receiverPid);
+    this.scratch = regions[0]!.address;
+  }
+
+  add(source: number, destination: number, byteLength: number): boolean {
+    return this.#memory.add(source, destination, byteLength);
+  }
+
+  flush(): void {
+    this.#memory.flush();
+  }
+
+  prepare(): boolean {
+    return false;
+  }
+
+  close(): void {
+    this.#memory.clear();
+  }
+}

@@ -1,0 +1,24 @@
+import type { WriteBatch } from "../transport.ts";
+import { PlanCursor, type SegmentSink } from "./plan-cursor.ts";
+
+/** A batch and how far it has got: pages first, then the aux slot. */
+export class QueuedBatch {
+  readonly batch: WriteBatch;
+  readonly #pages: PlanCursor;
+  readonly #aux: PlanCursor | undefined;
+
+  constructor(batch: WriteBatch) {
+    this.batch = batch;
+    this.#pages = new PlanCursor(batch.plan);
+    this.#aux = batch.last && new PlanCursor(batch.last.aux);
+  }
+
+  get done(): boolean {
+    return this.#pages.done && (this.#aux === undefined || this.#aux.done);
+  }
+
+  advance(maxBytes: number, sink: SegmentSink): number {
+    const pages = this.#pages.done ? 0 : this.#pages.advance(maxBytes, sink);
+    return this.#aux && this.#pages.done ? pages + this.#aux.advance(maxBytes - pages, sink) : pages;
+  }
+}

@@ -1,0 +1,2 @@
+/** Same host, shared memory: the receiver hands over its memfds, the sender copies. @module */
+export { createShmTransport } from "./shm-transport.ts";
