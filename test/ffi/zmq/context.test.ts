@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { ZmqContext, ZmqError } from "../../../ffi/zmq/index.ts";
-import { openFds, receiveWithin, texts, until } from "./wait.ts";
+import { openFds, receiveWithin, texts, until } from "./support.ts";
 
 /** Reserved for documentation: a connection to it never stands. */
 const unreachable = "tcp://192.0.2.1:9";

@@ -1,6 +1,6 @@
 /** Opens and closes sockets, and now and then a context; prints what has grown since the first hundred. @module */
 import { ZmqContext, ZmqError } from "../../../ffi/zmq/index.ts";
-import { openFds, until } from "./wait.ts";
+import { openFds, until } from "./support.ts";
 
 let context = ZmqContext.create();
 

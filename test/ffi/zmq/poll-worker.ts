@@ -1,6 +1,6 @@
 /** Says where it listens, then blocks in wait() and reports each message, until one says "stop". @module */
 import { ZmqContext, ZmqPoller } from "../../../ffi/zmq/index.ts";
-import { texts } from "./wait.ts";
+import { texts } from "./support.ts";
 
 const context = ZmqContext.create();
 const pull = context.socket("pull");

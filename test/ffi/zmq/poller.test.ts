@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLibrary } from "../../../ffi/runtime/index.ts";
 import { ZmqContext, ZmqPoller, type ZmqSocket } from "../../../ffi/zmq/index.ts";
-import { texts } from "./wait.ts";
+import { texts } from "./support.ts";
 
 const libc = openLibrary({
   name: "libc",
