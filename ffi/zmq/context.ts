@@ -32,8 +32,12 @@ export class ZmqContext {
     const handle = zmq_ctx_new();
     if (handle === NULL) throw lastError("zmq_ctx_new");
     const set = (option: keyof typeof contextOptions, value: number | boolean | undefined): void => {
-      if (value === undefined || zmq_ctx_set(handle, contextOptions[option], Number(value)) === 0) return;
-      const error = lastError("zmq_ctx_set", `${option} ${value}`);
+      if (value === undefined) return;
+      // Anything but a 32-bit integer would reach C as another number.
+      const exact = (Number(value) | 0) === Number(value);
+      if (exact && zmq_ctx_set(handle, contextOptions[option], Number(value)) === 0) return;
+      const subject = `${option} ${value}`;
+      const error = exact ? lastError("zmq_ctx_set", subject) : refusal("zmq_ctx_set", "EINVAL", "no integer", subject);
       zmq_ctx_term(handle);
       throw error;
     };

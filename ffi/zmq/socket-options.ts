@@ -20,7 +20,10 @@ export interface ZmqSocketOptions {
   readonly maxMessageBytes?: number;
   /** ROUTER: send() to an unknown peer is an EHOSTUNREACH error, to a full one gives false; else both drop silently. */
   readonly routerMandatory?: boolean;
-  /** ROUTER: a new connection with a known routing id takes it over from the old one. */
+  /**
+   * ROUTER: a new connection with a known routing id takes it over from the old one. Without it, a peer that reconnects
+   * with its fixed id before the old connection is seen to be dead stays connected and is never heard.
+   */
   readonly routerHandover?: boolean;
   /** DEALER, ROUTER: an empty message is sent at each connection, so that a ROUTER peer learns the routing id at once. */
   readonly probeRouter?: boolean;

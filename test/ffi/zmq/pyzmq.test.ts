@@ -9,7 +9,7 @@ import {
 } from "../../../ffi/zmq/constants.ts";
 import { curveKeypair, ZmqContext } from "../../../ffi/zmq/index.ts";
 import { Peer, pyzmqMissing, pythonJson } from "./peer.ts";
-import { receiveWithin, texts } from "./wait.ts";
+import { receiveWithin, texts } from "./support.ts";
 
 const missing = pyzmqMissing();
 

@@ -1,20 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { pollEvents, ZmqContext, ZmqError, ZmqPoller, type ZmqSocket } from "../../../ffi/zmq/index.ts";
-import { receiveWithin, texts, until } from "./wait.ts";
+import { caught, receiveWithin, texts, until } from "./support.ts";
 
 const loopback = "tcp://127.0.0.1:0";
-/** The discard port: nothing listens there, and a connection that never stands is what the test needs. */
-const nowhere = "tcp://127.0.0.1:9";
-
-function caught(action: () => unknown): ZmqError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof ZmqError) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
-}
 
 test("a multi-frame message arrives whole, behind the routing id", () => {
   using context = ZmqContext.create();
@@ -73,10 +61,7 @@ test("a hot loop of small frames delivers each byte", () => {
 
 test("at the high-water mark send gives false and leaves nothing of the message behind", () => {
   using context = ZmqContext.create();
-  const probe = context.socket("pull");
-  probe.bind(loopback);
-  const endpoint = probe.lastEndpoint;
-  probe.close();
+  const endpoint = `ipc://@${crypto.randomUUID()}`;
   const push = context.socket("push", { sendHighWater: 2, reconnectInterval: 5 });
   push.connect(endpoint);
   expect(push.events & pollEvents.POLLOUT).toBe(pollEvents.POLLOUT);
@@ -84,7 +69,7 @@ test("at the high-water mark send gives false and leaves nothing of the message 
   expect([push.send(["3", "c"]), push.send(["3", new Uint8Array(100_000)])]).toEqual([false, false]);
   expect(push.events & pollEvents.POLLOUT).toBe(0);
   const pull = context.socket("pull");
-  until(() => bound(pull, endpoint));
+  pull.bind(endpoint);
   expect(texts(receiveWithin(pull))).toEqual(["1", "a"]);
   expect(texts(receiveWithin(pull))).toEqual(["2", "b"]);
   until(() => push.send(["4", "d"]));
@@ -97,35 +82,36 @@ test("a dealer without a peer gives false", () => {
 });
 
 test("a message whose peer leaves between two frames vanishes whole, and the next one arrives whole", () => {
-  using context = ZmqContext.create();
-  using elsewhere = ZmqContext.create();
-  const push = context.socket("push");
-  push.bind(loopback);
-  const first = elsewhere.socket("pull");
-  first.connect(push.lastEndpoint);
-  until(() => push.send(["ready"]));
-  receiveWithin(first);
-  const poller = new ZmqPoller();
-  poller.addFd(push.fd, { readable: true });
-  // The third frame is read by send() after the first two are with libzmq: time for the peer to go.
-  const leaving = new Proxy(["1", "2", "3", "4", "5"], {
-    get(frames, key) {
-      if (key === "2") {
-        elsewhere.close();
-        expect(poller.wait(10_000)).toBe(1);
-        // libzmq looks at its commands about once a millisecond while it sends.
-        const later = performance.now() + 20;
+  /** Sends a message in whose middle the only peer leaves, then one to a new peer; what the first send gave. */
+  const attempt = (): boolean => {
+    using context = ZmqContext.create();
+    using elsewhere = ZmqContext.create();
+    const push = context.socket("push");
+    push.bind(loopback);
+    const first = elsewhere.socket("pull");
+    first.connect(push.lastEndpoint);
+    until(() => push.send(["ready"]));
+    expect(texts(receiveWithin(first))).toEqual(["ready"]);
+    const leaving = new Proxy(["1", "2", "3", "4", "5", "6"], {
+      get(frames, key) {
+        // send() reads a frame when libzmq has the ones before it.
+        if (key === "2") elsewhere.close();
+        // While it sends, libzmq looks about once a millisecond at what its other threads tell of connections.
+        const later = performance.now() + 3;
         until(() => performance.now() > later);
-      }
-      return Reflect.get(frames, key) as unknown;
-    },
-  });
-  expect(push.send(leaving)).toBe(false);
-  const second = context.socket("pull");
-  second.connect(push.lastEndpoint);
-  until(() => push.send(["whole", "message"]));
-  expect(texts(receiveWithin(second))).toEqual(["whole", "message"]);
-  expect(second.receive()).toBeUndefined();
+        return Reflect.get(frames, key) as unknown;
+      },
+    });
+    const sent = push.send(leaving);
+    const second = context.socket("pull");
+    second.connect(push.lastEndpoint);
+    until(() => push.send(["whole", "message"]));
+    expect(texts(receiveWithin(second))).toEqual(["whole", "message"]);
+    expect(second.receive()).toBeUndefined();
+    return sent;
+  };
+  // True where libzmq has already dropped the frames by itself: then the message counts as lost with its connection.
+  until(() => !attempt());
 });
 
 describe("a mandatory router", () => {
@@ -188,7 +174,7 @@ test("of a message with too many frames only the first come, and the next messag
 
 test("a frame above maxMessageBytes does not arrive, and costs its sender the connection only", () => {
   using context = ZmqContext.create();
-  const router = context.socket("router", { maxMessageBytes: 1000 });
+  const router = context.socket("router", { maxMessageBytes: 1000, routerHandover: true });
   router.bind(loopback);
   const dealer = context.socket("dealer", { routingId: "big", reconnectInterval: 5 });
   dealer.connect(router.lastEndpoint);
@@ -202,38 +188,6 @@ test("a frame above maxMessageBytes does not arrive, and costs its sender the co
   });
   expect(message![0]).toBe("big");
   expect(message![1]!.length).toBeLessThan(1000);
-});
-
-describe("errors name the call, the errno and the subject", () => {
-  type Case = readonly [string, (context: ZmqContext) => unknown, string, string];
-  const cases: readonly Case[] = [
-    ["a port in use", (context) => bindTwice(context), "EADDRINUSE", "zmq_bind tcp://127.0.0.1:"],
-    [
-      "an address of another machine",
-      (c) => c.socket("pull").bind("tcp://192.0.2.1:0"),
-      "ENODEV",
-      "zmq_bind tcp://192",
-    ],
-    ["an endpoint without a scheme", (c) => c.socket("push").connect("localhost"), "EINVAL", "zmq_connect localhost"],
-    ["an unknown scheme", (c) => c.socket("push").connect("dove://x"), "EPROTONOSUPPORT", "zmq_connect dove://x"],
-    ["an endpoint with a NUL", (c) => c.socket("push").connect(`${nowhere}\0x`), "EINVAL", "zmq_connect tcp://"],
-    ["unbinding what was not bound", (c) => c.socket("pull").unbind(nowhere), "ENOENT", "zmq_unbind"],
-    ["disconnecting what was not connected", (c) => c.socket("push").disconnect(nowhere), "ENOENT", "zmq_disconnect"],
-    ["a message of no frames", (c) => c.socket("push").send([]), "EINVAL", "zmq_send"],
-    ["sending on a pull", (c) => c.socket("pull").send(["x"]), "ENOTSUP", "zmq_send"],
-    ["receiving on a push", (c) => c.socket("push").receive(), "ENOTSUP", "zmq_msg_recv"],
-    ["an empty routing id", (c) => c.socket("dealer", { routingId: "" }), "EINVAL", "ROUTING_ID of 0 bytes"],
-    ["a very long routing id", (c) => c.socket("dealer", { routingId: "x".repeat(2000) }), "EINVAL", "ROUTING_ID"],
-    ["an option that is not an integer", (c) => c.socket("pull", { linger: 0.5 }), "EINVAL", "LINGER"],
-    ["an option out of range", (c) => c.socket("pull", { sendHighWater: -5 }), "EINVAL", "SNDHWM -5"],
-  ];
-  test.each(cases)("%s", (_, action, code, text) => {
-    using context = ZmqContext.create();
-    const error = caught(() => action(context));
-    expect(error.code).toBe(code);
-    expect(error.message).toContain(text);
-    expect(error.message).toContain(`(${code})`);
-  });
 });
 
 test("after unbind the port is free, after disconnect messages have nowhere to go", () => {
@@ -250,33 +204,6 @@ test("after unbind the port is free, after disconnect messages have nowhere to g
   until(() => bound(other, endpoint));
   expect(other.lastEndpoint).toBe(endpoint);
 });
-
-test("a closed socket refuses every use, closes again without complaint and says that it is closed", () => {
-  using context = ZmqContext.create();
-  const dealer = context.socket("dealer");
-  expect(dealer.closed).toBe(false);
-  dealer.close();
-  dealer.close();
-  expect([dealer.closed, dealer.unsafeHandle]).toEqual([true, 0]);
-  const uses = [
-    () => dealer.send(["x"]),
-    () => dealer.receive(),
-    () => dealer.bind(loopback),
-    () => dealer.connect(nowhere),
-    () => dealer.unbind(nowhere),
-    () => dealer.disconnect(nowhere),
-    () => dealer.lastEndpoint,
-    () => dealer.fd,
-    () => dealer.events,
-  ];
-  expect(uses.map((use) => caught(use).code)).toEqual(uses.map(() => "ENOTSOCK"));
-});
-
-function bindTwice(context: ZmqContext): void {
-  const first = context.socket("router");
-  first.bind(loopback);
-  context.socket("router").bind(first.lastEndpoint);
-}
 
 function pair(context: ZmqContext): [ZmqSocket, ZmqSocket] {
   const receiver = context.socket("pull");

@@ -1,4 +1,4 @@
-import { ZmqPoller, type ZmqSocket } from "../../../ffi/zmq/index.ts";
+import { ZmqError, ZmqPoller, type ZmqSocket } from "../../../ffi/zmq/index.ts";
 
 /** The next message, waited for; undefined after `timeoutMs`. */
 export function receiveWithin(socket: ZmqSocket, timeoutMs = 10_000): Uint8Array[] | undefined {
@@ -24,4 +24,15 @@ export function until(condition: () => boolean, pause: () => void = () => {}): v
 
 export function openFds(): number {
   return [...new Bun.Glob("*").scanSync({ cwd: "/proc/self/fd", onlyFiles: false })].length;
+}
+
+/** The ZmqError that the action throws. */
+export function caught(action: () => unknown): ZmqError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof ZmqError) return error;
+    throw error;
+  }
+  throw new Error("nothing was thrown");
 }
