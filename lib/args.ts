@@ -57,10 +57,16 @@ export function parseArgs(args: KVArgs): { args: ParsedKVArgs; layout: KVLayout 
   return { args: parsed, layout };
 }
 
-function sameLength(args: ParsedKVArgs, fields: readonly ("kvDataPtrs" | "kvDataLens" | "kvItemLens" | "auxDataPtrs" | "auxDataLens" | "auxItemLens")[]): void {
+function sameLength(
+  args: ParsedKVArgs,
+  fields: readonly ("kvDataPtrs" | "kvDataLens" | "kvItemLens" | "auxDataPtrs" | "auxDataLens" | "auxItemLens")[],
+): void {
   const lengths = fields.map((field) => args[field].length);
   if (new Set(lengths).size === 1) return;
-  throw new KVUserError("BAD_ARGUMENT", `KVArgs: ${fields.join(", ")} must have one entry per buffer, but have ${lengths.join(", ")}`);
+  throw new KVUserError(
+    "BAD_ARGUMENT",
+    `KVArgs: ${fields.join(", ")} must have one entry per buffer, but have ${lengths.join(", ")}`,
+  );
 }
 
 function toLayout(args: ParsedKVArgs): KVLayout {

@@ -1,5 +1,6 @@
 import { findSharedMapping } from "../ffi/libc/index.ts";
 import { type KVArgs, parseArgs } from "./args.ts";
+import { now } from "./clock.ts";
 import { KVTransferError, KVUserError } from "./errors.ts";
 import { type ManagerOptions, type ParsedManagerOptions, parseOptions } from "./options.ts";
 import { auxCapacity, type KVLayout, pageCapacity } from "./planner/index.ts";
@@ -50,7 +51,7 @@ export class KVManager implements AsyncDisposable {
     this.bootstrapServer = parts.bootstrapServer;
     this.#table = parts.table;
     this.#host = parts.host;
-    this.#now = parts.now ?? (() => performance.now());
+    this.#now = parts.now ?? now;
     const finite = (count: number): number => (Number.isFinite(count) ? count : 0);
     this.#capacity = { pages: finite(pageCapacity(parts.layout)), auxSlots: finite(auxCapacity(parts.layout)) };
     this.#owner = {
@@ -78,12 +79,17 @@ export class KVManager implements AsyncDisposable {
         {
           self: describeSelf(options, layout, parsed.dpRank, parsed.dpSize),
           token: options.token,
-          curve: options.curve && { serverKey: options.curve.serverKey, publicKey: options.curve.publicKey, secretKey: options.curve.secretKey },
-          registryAddress: bootstrapServer?.address ?? (options.bootstrap && `${options.bootstrap.host}:${options.bootstrap.port}`),
+          curve: options.curve && {
+            serverKey: options.curve.serverKey,
+            publicKey: options.curve.publicKey,
+            secretKey: options.curve.secretKey,
+          },
+          registryAddress:
+            bootstrapServer?.address ?? (options.bootstrap && `${options.bootstrap.host}:${options.bootstrap.port}`),
           buffers: [...layout.buffers, ...layout.aux].map(({ address, length }) => registered(address, length)),
           transports,
           transportOptions: options.transportOptions,
-          advertiseHost: options.advertiseHost,
+          advertiseHost: options.advertiseHost ?? "127.0.0.1",
           timeouts: options.timeouts,
           threadMs: options.timeouts.threadMs,
         },
@@ -107,7 +113,12 @@ export class KVManager implements AsyncDisposable {
   }
 
   /** For leak checks and metrics: room slots taken, pairs, registries, rooms announced before their request. */
-  get figures(): { readonly rooms: number; readonly pairs: number; readonly links: number; readonly earlyRooms: number } {
+  get figures(): {
+    readonly rooms: number;
+    readonly pairs: number;
+    readonly links: number;
+    readonly earlyRooms: number;
+  } {
     return { rooms: this.#table.used, ...this.#host.figures };
   }
 
@@ -166,7 +177,13 @@ async function startRegistry(options: ParsedManagerOptions): Promise<KVBootstrap
   if (!options.bootstrap?.serve) return undefined;
   const { host, port } = options.bootstrap;
   const { token, curve, timeouts } = options;
-  return KVBootstrapServer.start({ host, port, leaseMs: timeouts.leaseMs, token, serverSecretKey: curve?.serverSecretKey });
+  return KVBootstrapServer.start({
+    host,
+    port,
+    leaseMs: timeouts.leaseMs,
+    token,
+    serverSecretKey: curve?.serverSecretKey,
+  });
 }
 
 function describeSelf(options: ParsedManagerOptions, layout: KVLayout, dpRank: number, dpSize: number): Member {

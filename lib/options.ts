@@ -58,7 +58,10 @@ export function parseOptions(options: ManagerOptions): ParsedManagerOptions {
     throw new KVUserError("BAD_ARGUMENT", "KVManager options: a prefill manager needs bootstrap { host, port }");
   }
   if (parsed.role === "decode" && parsed.bootstrap) {
-    throw new KVUserError("BAD_ARGUMENT", "KVManager options: a decode manager takes no bootstrap; each room names its own");
+    throw new KVUserError(
+      "BAD_ARGUMENT",
+      "KVManager options: a decode manager takes no bootstrap; each room names its own",
+    );
   }
   return parsed;
 }

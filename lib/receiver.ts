@@ -39,7 +39,9 @@ export class KVReceiver extends RoomHandle {
     if (this.#initialized) throw new KVUserError("WRONG_STATE", "init: called twice", { room });
     const { decodePrefixTokens = 0, prefillDpRank } = options;
     if (!Number.isInteger(decodePrefixTokens) || decodePrefixTokens < 0) {
-      throw new KVUserError("BAD_ARGUMENT", `init: decodePrefixTokens must be 0 or more, not ${decodePrefixTokens}`, { room });
+      throw new KVUserError("BAD_ARGUMENT", `init: decodePrefixTokens must be 0 or more, not ${decodePrefixTokens}`, {
+        room,
+      });
     }
     if (prefillDpRank !== undefined && (!Number.isInteger(prefillDpRank) || prefillDpRank < 0)) {
       throw new KVUserError("BAD_ARGUMENT", `init: prefillDpRank must be 0 or more, not ${prefillDpRank}`, { room });
@@ -50,6 +52,13 @@ export class KVReceiver extends RoomHandle {
     }
     slotIndex("init", auxIndex, this.#capacity.auxSlots, room);
     this.#initialized = true;
-    this.owner.submit({ op: "init-receiver", ref: this.ref, pages: checked, auxIndex, decodePrefixTokens, prefillDpRank });
+    this.owner.submit({
+      op: "init-receiver",
+      ref: this.ref,
+      pages: checked,
+      auxIndex,
+      decodePrefixTokens,
+      prefillDpRank,
+    });
   }
 }

@@ -104,7 +104,10 @@ export abstract class RoomHandle {
 
   #settle(): void {
     if (this.poll() === KVPoll.Success) return;
-    throw this.failureException() ?? new KVTransferError("ABORTED", "the room was cleared before its end", { room: this.room });
+    throw (
+      this.failureException() ??
+      new KVTransferError("ABORTED", "the room was cleared before its end", { room: this.room })
+    );
   }
 }
 
@@ -113,11 +116,20 @@ function ended(state: KVPoll | undefined): boolean {
 }
 
 /** Page indices as the rooms carry them, checked against the pool. */
-export function pageIndices(call: string, pages: ArrayLike<number>, capacity: number, room: number): Int32Array<ArrayBuffer> {
+export function pageIndices(
+  call: string,
+  pages: ArrayLike<number>,
+  capacity: number,
+  room: number,
+): Int32Array<ArrayBuffer> {
   const out = Int32Array.from(pages);
   for (let i = 0; i < out.length; i++) {
     if (out[i]! >= 0 && out[i]! < capacity && out[i] === pages[i]) continue;
-    throw new KVUserError("BAD_ARGUMENT", `${call}: page ${pages[i]} (at ${i}) is not one of the pool's ${capacity} pages`, { room });
+    throw new KVUserError(
+      "BAD_ARGUMENT",
+      `${call}: page ${pages[i]} (at ${i}) is not one of the pool's ${capacity} pages`,
+      { room },
+    );
   }
   return out;
 }

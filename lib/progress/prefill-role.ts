@@ -1,6 +1,7 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
 import {
   decodeRanksOf,
+  emptyPlan,
   type KVLayout,
   pairLayouts,
   planAux,
@@ -188,7 +189,14 @@ export class PrefillRole implements OutboundPairEvents {
     this.#pairs.delete(pair.id);
     const named =
       error.code === "NATIVE" ? new KVTransferError("PEER_LOST", error.message, { ...error.toRecord() }) : error;
-    for (const room of this.rooms) if (room.destinations.has(pair)) this.#fail(room, named);
+    for (const room of this.rooms) {
+      const destination = room.destinations.get(pair);
+      if (!destination) continue;
+      this.#fail(room, named);
+      // The end is closed: it writes nothing more, and reports nothing more either.
+      for (const batch of destination.inFlight) this.#land(batch);
+      this.#releaseIfLanded(room);
+    }
     for (const [number, early] of this.#early) if (early.destinations.has(pair)) this.#dropEarly(number, named);
   }
 
@@ -294,7 +302,7 @@ export class PrefillRole implements OutboundPairEvents {
       const layout = this.#dependencies.self.layout;
       const aux = destination.sendsAux
         ? planAux({ ...sides(layout, destination.pair, end), sourceIndex: auxIndex, destinationIndex })
-        : EMPTY_PLAN;
+        : emptyPlan;
       destination.lastQueued = true;
       const before = [...destination.inFlight].reduce((sum, each) => sum + each.plan.bytes, destination.bytes);
       batch = { tag, plan, last: { aux, totalBytes: before + plan.bytes + aux.bytes } };
@@ -474,18 +482,6 @@ export class PrefillRole implements OutboundPairEvents {
     }
   }
 }
-
-const EMPTY_PLAN: WritePlan = {
-  writeCount: 0,
-  bytes: 0,
-  destination: new Float64Array(0),
-  length: new Float64Array(0),
-  firstSegment: new Uint32Array(0),
-  segmentCount: new Uint32Array(0),
-  segmentCountTotal: 0,
-  segmentSource: new Float64Array(0),
-  segmentLength: new Float64Array(0),
-};
 
 function sides(source: KVLayout, pair: OutboundPair, end: OutboundEnd) {
   const destination = pair.member.layout;

@@ -21,7 +21,9 @@ export interface ProgressHost {
   readonly figures: { readonly pairs: number; readonly links: number; readonly earlyRooms: number };
 }
 
-export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "wakeFd" | "control"> & { readonly threadMs: number };
+export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "wakeFd" | "control"> & {
+  readonly threadMs: number;
+};
 
 /** The progress thread as the engine's thread sees it. */
 export class ProgressThread implements ProgressHost {
@@ -94,7 +96,9 @@ export class ProgressThread implements ProgressHost {
       if (phase === Phase.stopped || phase === Phase.died) break;
       const left = deadline - performance.now();
       if (left <= 0) {
-        throw new KVTransferError("DEADLINE", `the progress thread did not stop in ${this.#threadMs} ms`, { step: "close" });
+        throw new KVTransferError("DEADLINE", `the progress thread did not stop in ${this.#threadMs} ms`, {
+          step: "close",
+        });
       }
       const wait = Atomics.waitAsync(this.#control, Control.phase, phase, left);
       if (wait.async) await wait.value;
@@ -123,7 +127,9 @@ export class ProgressThread implements ProgressHost {
 
   #begin(start: ProgressStart): Promise<void> {
     return new Promise((resolve, reject) => {
-      const late = new KVTransferError("DEADLINE", `the progress thread did not start in ${this.#threadMs} ms`, { step: "start" });
+      const late = new KVTransferError("DEADLINE", `the progress thread did not start in ${this.#threadMs} ms`, {
+        step: "start",
+      });
       const timer = setTimeout(() => reject(late), this.#threadMs);
       this.#worker.addEventListener("message", ({ data }: MessageEvent<ProgressReport>) => {
         clearTimeout(timer);
@@ -133,7 +139,9 @@ export class ProgressThread implements ProgressHost {
           return resolve();
         }
         const refused = data.report === "refused";
-        const message = refused ? `no transport can be used here: ${data.message}` : `the progress thread died: ${data.message}`;
+        const message = refused
+          ? `no transport can be used here: ${data.message}`
+          : `the progress thread died: ${data.message}`;
         reject(new KVTransferError(refused ? "NO_TRANSPORT" : "INTERNAL", message, { step: "start" }));
       });
       this.#worker.addEventListener("error", (event) => {

@@ -7,6 +7,7 @@ declare const self: Worker;
 
 import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
+import { now } from "../clock.ts";
 import { KVTransferError } from "../errors.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { openTransports } from "../transports/index.ts";
@@ -34,7 +35,6 @@ async function start(start: ProgressStart): Promise<void> {
   const context = ZmqContext.create();
   const reactor = new PollReactor(new ZmqPoller());
   reactor.watch(wake.fd, { readable: true }, () => void wake.drain());
-  const now = (): number => performance.now();
   let progress: Progress | undefined;
   try {
     const { transports, unusable } = await openTransports(start.transports, (name) => ({
@@ -77,7 +77,7 @@ async function start(start: ProgressStart): Promise<void> {
 }
 
 function run(progress: Progress, ring: CommandRing, reactor: PollReactor, control: Int32Array): void {
-  let lastProgressAt = performance.now();
+  let lastProgressAt = now();
   let stopping: number | undefined;
   for (;;) {
     let busy = false;
@@ -85,7 +85,7 @@ function run(progress: Progress, ring: CommandRing, reactor: PollReactor, contro
       busy = true;
       if (command.op !== "stop") progress.execute(command);
       else if (stopping === undefined) {
-        stopping = performance.now();
+        stopping = now();
         progress.fail(new KVTransferError("ABORTED", "the manager was closed", { step: "close" }));
       }
     }
@@ -93,17 +93,17 @@ function run(progress: Progress, ring: CommandRing, reactor: PollReactor, contro
     busy = progress.step() || busy;
     publish(progress, control);
 
-    const now = performance.now();
-    if (stopping !== undefined && mayStop(progress, control, now - stopping)) return progress.close();
-    if (busy) lastProgressAt = now;
-    const spinning = now - lastProgressAt < SPIN_MS || stopping !== undefined;
+    const turnAt = now();
+    if (stopping !== undefined && mayStop(progress, control, turnAt - stopping)) return progress.close();
+    if (busy) lastProgressAt = turnAt;
+    const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
     if (spinning || !ring.empty) {
-      if (reactor.wait(0)) lastProgressAt = now;
+      if (reactor.wait(0)) lastProgressAt = turnAt;
       continue;
     }
     Atomics.store(control, Control.asleep, 1);
     // A command given between the look at the ring and this store signals the eventfd only if it saw the store.
-    if (ring.empty && reactor.wait(Math.max(0, progress.wakeAt - performance.now()))) lastProgressAt = performance.now();
+    if (ring.empty && reactor.wait(Math.max(0, progress.wakeAt - now()))) lastProgressAt = now();
     Atomics.store(control, Control.asleep, 0);
   }
 }

@@ -39,7 +39,16 @@ export class KVBootstrapServer implements AsyncDisposable {
     const control = new Int32Array(new SharedArrayBuffer(RegistryControl.words * 4));
     const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
     const { token, serverSecretKey } = options;
-    const start: RegistryStart = { host, port, leaseMs, maxMembers, token, serverSecretKey, wakeFd: wake.fd, control: control.buffer as SharedArrayBuffer };
+    const start: RegistryStart = {
+      host,
+      port,
+      leaseMs,
+      maxMembers,
+      token,
+      serverSecretKey,
+      wakeFd: wake.fd,
+      control: control.buffer as SharedArrayBuffer,
+    };
     try {
       const report = await firstReport(worker, start, startTimeoutMs);
       if (report.report === "listening") return new KVBootstrapServer(worker, wake, control, host, report.port);
@@ -89,7 +98,9 @@ export class KVBootstrapServer implements AsyncDisposable {
 function firstReport(worker: Worker, start: RegistryStart, timeoutMs: number): Promise<RegistryReport> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new KVTransferError("DEADLINE", `the registry's thread did not start in ${timeoutMs} ms`, { step: "start" }));
+      reject(
+        new KVTransferError("DEADLINE", `the registry's thread did not start in ${timeoutMs} ms`, { step: "start" }),
+      );
     }, timeoutMs);
     worker.addEventListener("message", (event: MessageEvent<RegistryReport>) => {
       clearTimeout(timer);

@@ -2,17 +2,15 @@
 import { KVUserError } from "../errors.ts";
 import { createCmaTransport } from "./cma/index.ts";
 import { createShmTransport } from "./shm/index.ts";
-import { createTcpTransport } from "./tcp/index.ts";
 import type { Transport, TransportContext, TransportFactory } from "./transport.ts";
 
 const factories = new Map<string, TransportFactory>([
   ["shm", createShmTransport],
   ["cma", createCmaTransport],
-  ["tcp", createTcpTransport],
 ]);
 
 /** What `auto` offers, best first: the transports of one host, then those between hosts. */
-const AUTO = ["shm", "cma", "tcp"] as const;
+const AUTO = ["shm", "cma"] as const;
 
 /**
  * Makes a transport known under `name`. It runs in the progress thread, which has modules of its own: a transport of a
@@ -33,7 +31,10 @@ export function transportList(asked: string | readonly string[]): string[] {
   const list = names.flatMap((name) => (name === "auto" ? AUTO : [name]));
   for (const name of list) {
     if (factories.has(name) || isModule(name)) continue;
-    throw new KVUserError("BAD_ARGUMENT", `transport ${JSON.stringify(name)}: expected auto, ${transportNames().join(", ")}, or a module's path`);
+    throw new KVUserError(
+      "BAD_ARGUMENT",
+      `transport ${JSON.stringify(name)}: expected auto, ${transportNames().join(", ")}, or a module's path`,
+    );
   }
   if (list.length === 0) throw new KVUserError("BAD_ARGUMENT", "no transport is named");
   return [...new Set(list)];

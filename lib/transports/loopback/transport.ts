@@ -189,7 +189,9 @@ class LoopbackOutbound extends LoopbackEnd implements OutboundEnd {
     const { plan, tag } = flight.batch;
     for (let i = 0; i < WRITES_PER_STEP && flight.next < plan.writeCount; i++) this.#post(flight, plan, flight.next++);
     if (flight.next === plan.writeCount && flight.landing === 0) this.#finish(flight);
-    return open.length > 1 || this.#flights.some((each) => each.batch.tag === tag && each.next < each.batch.plan.writeCount);
+    return (
+      open.length > 1 || this.#flights.some((each) => each.batch.tag === tag && each.next < each.batch.plan.writeCount)
+    );
   }
 
   protected hear(message: WireMessage): void {

@@ -10,7 +10,11 @@ export interface WireOptions extends NetworkFaults {
   /** Of single writes: the pair breaks, as a queue pair does. */
   readonly breakRate: number;
   /** Called before a write lands. */
-  readonly onWrite?: (landing: { readonly tag: RoomTag; readonly address: number; readonly byteLength: number }) => void;
+  readonly onWrite?: (landing: {
+    readonly tag: RoomTag;
+    readonly address: number;
+    readonly byteLength: number;
+  }) => void;
 }
 
 /** One end of a wire: what its process is told when it next runs. */
@@ -43,7 +47,13 @@ export class Wire {
   /** Messages of one direction keep their order. */
   readonly #arrivesAt = { sender: 0, receiver: 0 };
 
-  constructor(simulation: Simulation, memory: SimulatedMemory, options: WireOptions, sender: WireEnd, receiver: WireEnd) {
+  constructor(
+    simulation: Simulation,
+    memory: SimulatedMemory,
+    options: WireOptions,
+    sender: WireEnd,
+    receiver: WireEnd,
+  ) {
     this.#simulation = simulation;
     this.#memory = memory;
     this.#options = options;
