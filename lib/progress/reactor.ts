@@ -40,9 +40,8 @@ export class PollReactor implements Reactor {
   /** Waits and calls back what is ready; true if a descriptor or a socket was. */
   wait(timeoutMs: number): boolean {
     if (this.#poller.wait(timeoutMs) === 0) return false;
-    // A callback may close other watches: only those still there are called.
-    for (const [fd, onReady] of [...this.#callbacks]) {
-      if (this.#callbacks.get(fd) !== onReady) continue;
+    // A Map's iteration skips what a callback removes; what one adds was not polled and is not ready.
+    for (const [fd, onReady] of this.#callbacks) {
       const readable = this.#poller.readable(fd);
       const writable = this.#poller.writable(fd);
       const failed = this.#poller.failed(fd);

@@ -16,8 +16,8 @@ class ChaosPool {
   readonly #bases: readonly number[];
   readonly #aux: number;
   /** Which room each page and slot is lent to; 0 is free. */
-  readonly pageOwner = new Array<number>(PAGES).fill(0);
-  readonly slotOwner = new Array<number>(SLOTS).fill(0);
+  readonly pageOwner = Array.from({ length: PAGES }, () => 0);
+  readonly slotOwner = Array.from({ length: SLOTS }, () => 0);
 
   constructor(memory: SimulatedMemory) {
     this.#memory = memory;
@@ -107,7 +107,7 @@ interface ChaosRoom {
 }
 
 /**
- * Many rooms between two prefill-less-then-more ranks under faults drawn from a seed. Checked all along: no write lands in
+ * Many rooms between a prefill and a decode under faults drawn from a seed. Checked all along: no write lands in
  * a page that was handed back or lent to another room, and what Success stands for has arrived. At the end: every room has
  * ended, every page is back, nothing is left in managers or registry.
  */
