@@ -10,14 +10,12 @@ export class MachineUnavailableError extends Error {
   }
 }
 
-/** A machine did not come up, or went away while it was in use. `console` ends with the kernel's last words. */
+/** A machine did not come up, or went away while it was in use. The message ends with the kernel's last words. */
 export class MachineError extends Error {
   readonly code = "MACHINE_FAILED";
-  readonly console: string;
 
   constructor(message: string, console: string) {
     super(console === "" ? message : `${message}\n--- the machine's console ends with ---\n${console}`);
     this.name = "MachineError";
-    this.console = console;
   }
 }

@@ -1,6 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ConsoleLog } from "./console-log.ts";
 import { MachineError } from "./errors.ts";
 import { type CommandResult, GuestProcess, type OutputListener } from "./guest-process.ts";
 import { ensureInitramfs } from "./initramfs.ts";
@@ -52,19 +51,17 @@ export class Machine {
   readonly address: string;
   /** Settles when QEMU is gone, for whatever reason. */
   readonly gone: Promise<void>;
-  readonly #qemu: Bun.Subprocess<"pipe", "pipe", "pipe">;
-  readonly #folder: string;
+  readonly #qemu: Bun.Subprocess<"pipe", "pipe", number>;
   readonly #processes = new Map<number, GuestProcess>();
+  readonly #console = new ConsoleLog();
   readonly #ready = Promise.withResolvers<string>();
   #nextId = 1;
-  #lastConsole = "";
   #over = false;
 
-  private constructor(name: string, address: string, folder: string, command: string[]) {
+  private constructor(name: string, address: string, command: string[]) {
     this.name = name;
     this.address = address;
-    this.#folder = folder;
-    this.#qemu = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+    this.#qemu = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: this.#console.descriptor });
     this.gone = this.#listen();
   }
 
@@ -80,7 +77,6 @@ export class Machine {
     const { name = "host1", address = "10.77.0.1", bootTimeoutMs = 120_000 } = options;
     const hosts = options.hosts ?? [{ address, name }];
     const hardware = { processors: 2, memoryMiB: 4096, link: { kind: "alone" }, number: 1, ...options } as const;
-    const folder = mkdtempSync(join(tmpdir(), "kvwire-vm-"));
     const variables = {
       KVWIRE_BUN: process.execPath,
       KVWIRE_AGENT: join(import.meta.dir, "agent.ts"),
@@ -90,8 +86,7 @@ export class Machine {
       KVWIRE_HOSTS: hosts.map((host) => `${host.address}=${host.name}`).join(","),
       KVWIRE_NIC: hardware.link.kind === "alone" ? "dummy" : "virtio",
     };
-    const command = qemuCommand(kernel, initramfs, hardware, variables, join(folder, "console.log"));
-    const machine = new Machine(name, address, folder, command);
+    const machine = new Machine(name, address, qemuCommand(kernel, initramfs, hardware, variables));
     const timer = setTimeout(() => machine.#give(`no word from ${name} within ${bootTimeoutMs} ms`), bootTimeoutMs);
     try {
       const complaints = await machine.#ready.promise;
@@ -112,7 +107,7 @@ export class Machine {
       options.onStderr ?? ignore,
     );
     if (this.#over) {
-      child.fail(new MachineError(`${this.name} is gone`, this.#lastConsole));
+      child.fail(new MachineError(`${this.name} is gone`, this.consoleTail()));
       return child;
     }
     this.#processes.set(id, child);
@@ -146,13 +141,9 @@ export class Machine {
     return { code, stdout: text(chunks.stdout), stderr: text(chunks.stderr), timedOut: child.timedOut };
   }
 
-  /** The end of what the kernel and the set-up wrote to the serial console. */
+  /** The last lines that the kernel, the set-up and QEMU itself wrote. */
   consoleTail(lines = 40): string {
-    try {
-      return readFileSync(join(this.#folder, "console.log"), "utf8").trimEnd().split("\n").slice(-lines).join("\n");
-    } catch {
-      return this.#lastConsole;
-    }
+    return this.#console.tail(lines);
   }
 
   /** Asks the machine to power off, and cuts the power when it does not. */
@@ -191,7 +182,6 @@ export class Machine {
   }
 
   async #listen(): Promise<void> {
-    const complaints = new Response(this.#qemu.stderr).text();
     const reader = new FrameReader();
     for await (const chunk of this.#qemu.stdout) {
       for (const { kind, id, payload } of reader.push(chunk)) {
@@ -201,24 +191,18 @@ export class Machine {
       }
     }
     await this.#qemu.exited;
-    this.#give(`${this.name} is gone${prefixed(": ", (await complaints).trim())}`);
+    this.#give(`${this.name} is gone`);
+    this.#console.close();
   }
 
   /** Gives the machine up: cuts its power and tells everybody who waits for it. */
   #give(reason: string): MachineError {
-    if (!this.#over) this.#lastConsole = this.consoleTail();
-    const error = new MachineError(reason, this.#lastConsole);
-    if (this.#over) return error;
+    const error = new MachineError(reason, this.consoleTail());
     this.#over = true;
     this.#qemu.kill("SIGKILL");
     this.#ready.reject(error);
     for (const child of this.#processes.values()) child.fail(error);
     this.#processes.clear();
-    rmSync(this.#folder, { recursive: true, force: true });
     return error;
   }
-}
-
-function prefixed(prefix: string, text: string): string {
-  return text === "" ? "" : prefix + text;
 }

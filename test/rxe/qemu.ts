@@ -26,15 +26,14 @@ const kernelWords = [
 ];
 
 /**
- * The command line of one machine. Standard input and output are the agent's port, the console goes to `consoleLog`:
- * nothing has a name that another machine could take. `setpriv` ties QEMU's life to this process, however it dies.
+ * The command line of one machine. Standard input and output are the agent's port, standard error is the console: nothing
+ * has a name that another machine could take. `setpriv` ties QEMU's life to this process, however that dies.
  */
 export function qemuCommand(
   kernel: Kernel,
   initramfs: string,
   hardware: Hardware,
   variables: Readonly<Record<string, string>>,
-  consoleLog: string,
 ): string[] {
   const words = Object.entries(variables).map(([name, value]) => `"${name}=${value}"`);
   // prettier-ignore
@@ -43,7 +42,7 @@ export function qemuCommand(
     "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", String(hardware.processors),
     "-m", String(hardware.memoryMiB), "-nodefaults", "-display", "none", "-no-reboot",
     "-kernel", kernel.image, "-initrd", initramfs, "-append", [...kernelWords, ...words].join(" "),
-    "-serial", `file:${consoleLog}`,
+    "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console",
     "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",
     "-device", "virtserialport,chardev=agent,name=kvwire",
     "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
