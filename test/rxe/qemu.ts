@@ -21,6 +21,8 @@ const kernelWords = [
   "oops=panic",
   "mitigations=off",
   "nokaslr",
+  "tsc=reliable",
+  "cryptomgr.notests",
   "audit=0",
   "random.trust_cpu=on",
 ];
