@@ -39,7 +39,7 @@ set_up() {
   $busybox chroot /root rdma link add rxe0 type rxe netdev net0
 }
 
-$busybox mkdir -p /proc /sys /dev /lower /upper /root
+$busybox mkdir -p /proc /sys /dev /lower /upper /root /sbin
 $busybox mount -t proc proc /proc
 $busybox mount -t sysfs sys /sys
 $busybox mount -t devtmpfs dev /dev
@@ -47,6 +47,9 @@ load boot.order
 mount_root
 for tree in proc sys dev; do $busybox mount --move /$tree /root/$tree; done
 
+# The kernel asks for modules from this root, not from the one that the agent is in.
+printf '#!%s sh\nexec %s chroot /root /sbin/modprobe "$@"\n' $busybox $busybox >/sbin/modprobe
+$busybox chmod 755 /sbin/modprobe
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 ulimit -l unlimited
 ulimit -n 65536

@@ -2,7 +2,9 @@ import { Glob } from "bun";
 import { join } from "node:path";
 import { machinesVariable } from "./devices.ts";
 import { MachineUnavailableError } from "./errors.ts";
+import { ensureKernel } from "./kernel.ts";
 import { Machine } from "./machine.ts";
+import { ensurePackages } from "./packages.ts";
 import { describeTally, nothing, sum, SummaryReader, type Tally } from "./tally.ts";
 
 /** The files of `bun run test:rxe`, by the middle of their names; `long` ones only with `--all`. */
@@ -45,6 +47,9 @@ export async function runDeviceSuite(options: SuiteOptions): Promise<SuiteResult
   const onHost = files(deviceTests.onHost, options);
   const start = performance.now();
   try {
+    // Before any test: what is missing here is a reason to skip, inside a test it would be a failure.
+    await ensurePackages();
+    await ensureKernel();
     const results = [await runInMachine(inMachine, options), await runOnHost(onHost, options)];
     const tally = sum(results.map((result) => result.tally));
     say(`rxe: ${describeTally(tally)} in ${seconds(performance.now() - start)}`);
