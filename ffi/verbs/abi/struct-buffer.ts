@@ -78,6 +78,12 @@ export class StructBuffer<F extends Fields> {
     return this;
   }
 
+  /** Takes over the bytes of the same struct, or of one that begins with it. */
+  copyFrom(bytes: Uint8Array): this {
+    this.buffer.bytes.set(bytes.subarray(0, this.buffer.byteLength));
+    return this;
+  }
+
   /** A live view of an array member. */
   bytes(name: keyof F & string): Uint8Array {
     const { offset, size } = this.layout.fields[name]!;
