@@ -1,11 +1,12 @@
 import { constants } from "node:os";
+import { setNonBlocking } from "../libc/index.ts";
 import { type Address, NativeBuffer } from "../runtime/index.ts";
 import { lastErrno, structs, unsafeReadField, verbs } from "./abi/index.ts";
 import type { CompletionQueue } from "./completion-queue.ts";
 import type { Context } from "./context.ts";
 import { checked, created, VerbsError } from "./errors.ts";
-import { setNonBlocking, waitReadable } from "./file-descriptor.ts";
 import { Resource, resourceAt } from "./resource.ts";
+import { waitReadable } from "./wait-readable.ts";
 
 /** Where completion queues announce that something arrived. Its descriptor can be watched by poll, epoll or zmq_poll. */
 export class CompletionChannel extends Resource {

@@ -1,3 +1,4 @@
+import { setNonBlocking } from "../libc/index.ts";
 import type { Address } from "../runtime/index.ts";
 import { type InlineVerbs, structs, unsafeInlineVerbs, unsafeReadField, verbs } from "./abi/index.ts";
 import { type AsyncEvent, takeAsyncEvent } from "./async-event.ts";
@@ -12,10 +13,10 @@ import {
   queryDeviceExtended,
 } from "./device-attributes.ts";
 import { checked } from "./errors.ts";
-import { setNonBlocking, waitReadable } from "./file-descriptor.ts";
 import { type GidEntry, gidTable, Port } from "./port.ts";
 import { ProtectionDomain } from "./protection-domain.ts";
 import { Resource } from "./resource.ts";
+import { waitReadable } from "./wait-readable.ts";
 import { XrcDomain } from "./xrc-domain.ts";
 
 /** An open device: the parent of everything else. */

@@ -1,13 +1,12 @@
 import { constants } from "node:os";
+import { errnoName } from "../libc/index.ts";
 import { type CompletionStatus, lastErrno } from "./abi/index.ts";
 import type { Address } from "../runtime/index.ts";
 
-const errnoNames = new Map<number, string>(
-  Object.entries(constants.errno)
-    // Linux gives both names to 95; the verbs' manual pages say EOPNOTSUPP.
-    .filter(([name]) => name !== "ENOTSUP")
-    .map(([name, value]) => [value, name]),
-);
+/** Linux gives two names to 95; the verbs' manual pages say EOPNOTSUPP. */
+function nameOfErrno(errno: number): string {
+  return errno === constants.errno.EOPNOTSUPP ? "EOPNOTSUPP" : errnoName(errno);
+}
 
 /** What a person can do about an errno, where the verb makes it clear. */
 function hintFor(verb: string, code: string): string | undefined {
@@ -36,7 +35,7 @@ export class VerbsError extends Error {
   readonly hint: string | undefined;
 
   constructor(verb: string, errno: number, detail?: string) {
-    const code = errnoNames.get(errno) ?? `ERRNO_${errno}`;
+    const code = nameOfErrno(errno);
     const hint = hintFor(verb, code);
     super(`${verb}: ${code} (${errno})${detail ? `, ${detail}` : ""}${hint ? `; ${hint}` : ""}`);
     this.name = "VerbsError";

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Address, NativeBuffer, unsafeReadCString } from "../runtime/index.ts";
+import { NativeBuffer } from "../runtime/index.ts";
 import {
   GidType,
-  libc,
   LinkLayer,
   Mtu,
   nameOf,
@@ -145,35 +144,38 @@ export function gidTable(context: Context): GidEntry[] {
   if (count < 0) throw new VerbsError("ibv_query_gid_table", -count);
   return Array.from({ length: count }, (_, entry) => {
     const base = entry * size;
+    const index = table.view.getUint32(base + fields.gid_index.offset, true);
+    const port = table.view.getUint32(base + fields.port_num.offset, true);
     return {
       gid: Gid.fromBytes(table.bytes.subarray(base, base + fields.gid.size)),
-      index: table.view.getUint32(base + fields.gid_index.offset, true),
-      port: table.view.getUint32(base + fields.port_num.offset, true),
+      index,
+      port,
       type: nameOf(GidType, table.view.getUint32(base + fields.gid_type.offset, true)),
-      netdev: interfaceName(table.view.getUint32(base + fields.ndev_ifindex.offset, true)),
+      netdev: sysfsGidAttribute(ports[port - 1]!, "ndevs", index),
     };
   });
 }
 
-/** For libraries before 1.11: sysfs says the type and the interface of each entry. */
+/** For libraries before 1.11: sysfs says the type of each entry. */
 function gidsBySysfs(port: Port): GidEntry[] {
-  const folder = join(port.context.device.sysfsPath, "ports", String(port.number), "gid_attrs");
-  const entries: GidEntry[] = [];
-  for (let index = 0; index < port.query().gidTableLength; index++) {
-    const gid = port.gid(index);
-    if (gid.isNull) continue;
-    const words = readFileSync(join(folder, "types", String(index)), "utf8").trim();
-    const netdev = readFileSync(join(folder, "ndevs", String(index)), "utf8").trim();
-    const type = words === "RoCE v2" ? "ROCE_V2" : port.query().linkLayer === "ETHERNET" ? "ROCE_V1" : "IB";
-    entries.push({ gid, index, port: port.number, type, netdev });
-  }
-  return entries;
+  const { gidTableLength, linkLayer } = port.query();
+  return Array.from({ length: gidTableLength }, (_, index) => ({ index, gid: port.gid(index) }))
+    .filter(({ gid }) => !gid.isNull)
+    .map(({ index, gid }) => {
+      const v2 = sysfsGidAttribute(port, "types", index) === "RoCE v2";
+      const type = v2 ? "ROCE_V2" : linkLayer === "ETHERNET" ? "ROCE_V1" : "IB";
+      return { gid, index, port: port.number, type, netdev: sysfsGidAttribute(port, "ndevs", index) };
+    });
 }
 
-function interfaceName(index: number): string | undefined {
-  const name = NativeBuffer.allocate(16);
-  const found: Address = index === 0 ? 0 : libc().if_indextoname(index, name.address);
-  return found === 0 ? undefined : unsafeReadCString(found, 16);
+function sysfsGidAttribute(port: Port, name: "types" | "ndevs", index: number): string | undefined {
+  const folder = join(port.context.device.sysfsPath, "ports", String(port.number), "gid_attrs", name);
+  try {
+    return readFileSync(join(folder, String(index)), "utf8").trim();
+  } catch {
+    // InfiniBand ports have no network interface, and sysfs may be hidden: the kernel then says nothing.
+    return undefined;
+  }
 }
 
 function mtuBytes(value: number): number {

@@ -36,7 +36,7 @@ export {
   hostArchitecture,
   type StructLayout,
 } from "./layout.ts";
-export { lastErrno, libc, verbs, type VerbsLibrary } from "./library.ts";
+export { lastErrno, verbs, type VerbsLibrary } from "./library.ts";
 export { type InlineVerbs, unsafeExtendedVerb, unsafeInlineVerbs } from "./operations.ts";
 export { StructBuffer, unsafeReadField } from "./struct-buffer.ts";
 export { structs, structsFor } from "./structs.ts";
