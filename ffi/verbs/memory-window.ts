@@ -1,0 +1,47 @@
+import type { Address } from "../runtime/index.ts";
+import { MemoryWindowType, structs, unsafeReadField } from "./abi/index.ts";
+import { checked, created, unsupported } from "./errors.ts";
+import type { ProtectionDomain } from "./protection-domain.ts";
+import { Resource } from "./resource.ts";
+
+/** A part of a memory region, with rights and a key of its own that can be taken back without deregistering. */
+export class MemoryWindow extends Resource {
+  readonly protectionDomain: ProtectionDomain;
+  readonly type: keyof typeof MemoryWindowType;
+
+  private constructor(
+    address: Address,
+    domain: ProtectionDomain,
+    type: keyof typeof MemoryWindowType,
+    free: (window: Address) => number,
+  ) {
+    super({
+      kind: "memory window",
+      address,
+      parents: [domain],
+      destroy: () => checked("ibv_dealloc_mw", free(address)),
+    });
+    this.protectionDomain = domain;
+    this.type = type;
+  }
+
+  static allocate(domain: ProtectionDomain, type: keyof typeof MemoryWindowType): MemoryWindow {
+    const { alloc_mw, dealloc_mw } = domain.context.unsafeVerbs;
+    if (!alloc_mw || !dealloc_mw) throw unsupported("ibv_alloc_mw");
+    const address = created("ibv_alloc_mw", alloc_mw(domain.unsafeAddress, MemoryWindowType[type]));
+    return new MemoryWindow(address, domain, type, dealloc_mw);
+  }
+
+  /**
+   * The key as libibverbs knows it: after a type 1 bind the new one. A type 2 window answers to the key that its bind
+   * request named, which `nextKey` makes from this one.
+   */
+  get rkey(): number {
+    return unsafeReadField(this.unsafeAddress, structs.memoryWindow, "rkey");
+  }
+}
+
+/** The key with its lowest byte, the only part that a type 2 bind may choose, counted up. */
+export function nextKey(rkey: number): number {
+  return ((rkey & 0xffff_ff00) | ((rkey + 1) & 0xff)) >>> 0;
+}

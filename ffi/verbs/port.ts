@@ -1,0 +1,183 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { NativeBuffer } from "../runtime/index.ts";
+import {
+  GidType,
+  LinkLayer,
+  Mtu,
+  nameOf,
+  PortState,
+  StructBuffer,
+  structs,
+  unsafeExtendedVerb,
+  verbs,
+} from "./abi/index.ts";
+import type { Context } from "./context.ts";
+import { checked, VerbsError } from "./errors.ts";
+import { Gid } from "./gid.ts";
+import { requireInteger } from "./resource.ts";
+
+/** What ibv_query_port(3) tells. */
+export interface PortAttributes {
+  readonly state: keyof typeof PortState | (string & {});
+  /** Bytes, like `activeMtu`. */
+  readonly maxMtu: number;
+  readonly activeMtu: number;
+  readonly gidTableLength: number;
+  readonly capabilityFlags: number;
+  readonly capabilityFlags2: number;
+  /** Bytes. */
+  readonly maxMessageSize: number;
+  readonly badPartitionKeyCounter: number;
+  readonly queueKeyViolationCounter: number;
+  readonly partitionKeyTableLength: number;
+  readonly lid: number;
+  readonly subnetManagerLid: number;
+  readonly lidMaskControl: number;
+  readonly maxVirtualLanes: number;
+  readonly subnetManagerServiceLevel: number;
+  readonly subnetTimeout: number;
+  readonly initTypeReply: number;
+  /** The wire encoding; ibv_devinfo says what 1, 2, 4, 8 and 16 mean. */
+  readonly activeWidth: number;
+  readonly activeSpeed: number;
+  readonly physicalState: number;
+  readonly linkLayer: keyof typeof LinkLayer | (string & {});
+  readonly flags: number;
+}
+
+export interface GidEntry {
+  readonly gid: Gid;
+  readonly index: number;
+  readonly port: number;
+  readonly type: keyof typeof GidType | (string & {});
+  /** The name of the network interface it belongs to, where the kernel says. */
+  readonly netdev: string | undefined;
+}
+
+/** Newer libraries write past our 52 bytes. */
+const PORT_ATTRIBUTES_ROOM = 64;
+
+/** One physical port of an open device, numbered from 1. */
+export class Port {
+  readonly context: Context;
+  readonly number: number;
+
+  private constructor(context: Context, number: number) {
+    this.context = context;
+    this.number = number;
+  }
+
+  static of(context: Context, number: number): Port {
+    return new Port(context, requireInteger(number, "port number", 1, 255));
+  }
+
+  /** @throws {VerbsError} EINVAL where the device has no such port. */
+  query(): PortAttributes {
+    const context = this.context.unsafeAddress;
+    const attributes = new StructBuffer(structs.portAttributes, PORT_ATTRIBUTES_ROOM);
+    const call = unsafeExtendedVerb(context, "query_port");
+    checked(
+      "ibv_query_port",
+      call
+        ? call(context, this.number, attributes.address, structs.portAttributes.size)
+        : verbs().symbols.ibv_query_port(context, this.number, attributes.address),
+    );
+    return {
+      state: nameOf(PortState, attributes.get("state")),
+      maxMtu: mtuBytes(attributes.get("max_mtu")),
+      activeMtu: mtuBytes(attributes.get("active_mtu")),
+      gidTableLength: attributes.get("gid_tbl_len"),
+      capabilityFlags: attributes.get("port_cap_flags"),
+      capabilityFlags2: attributes.get("port_cap_flags2"),
+      maxMessageSize: attributes.get("max_msg_sz"),
+      badPartitionKeyCounter: attributes.get("bad_pkey_cntr"),
+      queueKeyViolationCounter: attributes.get("qkey_viol_cntr"),
+      partitionKeyTableLength: attributes.get("pkey_tbl_len"),
+      lid: attributes.get("lid"),
+      subnetManagerLid: attributes.get("sm_lid"),
+      lidMaskControl: attributes.get("lmc"),
+      maxVirtualLanes: attributes.get("max_vl_num"),
+      subnetManagerServiceLevel: attributes.get("sm_sl"),
+      subnetTimeout: attributes.get("subnet_timeout"),
+      initTypeReply: attributes.get("init_type_reply"),
+      activeWidth: attributes.get("active_width"),
+      activeSpeed: attributes.get("active_speed"),
+      physicalState: attributes.get("phys_state"),
+      linkLayer: nameOf(LinkLayer, attributes.get("link_layer")),
+      flags: attributes.get("flags"),
+    };
+  }
+
+  /** One entry of the GID table, used or not. @throws {VerbsError} where the table has no such index. */
+  gid(index: number): Gid {
+    const gid = new StructBuffer(structs.gid);
+    const { ibv_query_gid } = verbs().symbols;
+    checked("ibv_query_gid", ibv_query_gid(this.context.unsafeAddress, this.number, index, gid.address));
+    return Gid.fromBytes(gid.bytes("raw"));
+  }
+
+  /** The used entries of this port's GID table. */
+  gids(): GidEntry[] {
+    return gidTable(this.context).filter((entry) => entry.port === this.number);
+  }
+
+  /** An entry of the partition key table, in host order. @throws {VerbsError} where the table has no such index. */
+  partitionKey(index: number): number {
+    const key = NativeBuffer.allocate(2);
+    const { ibv_query_pkey } = verbs().symbols;
+    checked("ibv_query_pkey", ibv_query_pkey(this.context.unsafeAddress, this.number, index, key.address));
+    return key.view.getUint16(0);
+  }
+}
+
+/** The used entries of all ports' GID tables. */
+export function gidTable(context: Context): GidEntry[] {
+  const address = context.unsafeAddress;
+  const query = verbs().optional._ibv_query_gid_table;
+  const ports = Array.from({ length: context.queryDevice().physicalPorts }, (_, index) => context.port(index + 1));
+  if (!query) return ports.flatMap(gidsBySysfs);
+  const room = ports.reduce((sum, port) => sum + port.query().gidTableLength, 0);
+  const { size, fields } = structs.gidEntry;
+  const table = NativeBuffer.allocate(room * size);
+  const count = query(address, table.address, room, 0, size);
+  if (count < 0) throw new VerbsError("ibv_query_gid_table", -count);
+  return Array.from({ length: count }, (_, entry) => {
+    const base = entry * size;
+    const index = table.view.getUint32(base + fields.gid_index.offset, true);
+    const port = table.view.getUint32(base + fields.port_num.offset, true);
+    return {
+      gid: Gid.fromBytes(table.bytes.subarray(base, base + fields.gid.size)),
+      index,
+      port,
+      type: nameOf(GidType, table.view.getUint32(base + fields.gid_type.offset, true)),
+      netdev: sysfsGidAttribute(ports[port - 1]!, "ndevs", index),
+    };
+  });
+}
+
+/** For libraries before 1.11: sysfs says the type of each entry. */
+function gidsBySysfs(port: Port): GidEntry[] {
+  const { gidTableLength, linkLayer } = port.query();
+  return Array.from({ length: gidTableLength }, (_, index) => ({ index, gid: port.gid(index) }))
+    .filter(({ gid }) => !gid.isNull)
+    .map(({ index, gid }) => {
+      const v2 = sysfsGidAttribute(port, "types", index) === "RoCE v2";
+      const type = v2 ? "ROCE_V2" : linkLayer === "ETHERNET" ? "ROCE_V1" : "IB";
+      return { gid, index, port: port.number, type, netdev: sysfsGidAttribute(port, "ndevs", index) };
+    });
+}
+
+function sysfsGidAttribute(port: Port, name: "types" | "ndevs", index: number): string | undefined {
+  const folder = join(port.context.device.sysfsPath, "ports", String(port.number), "gid_attrs", name);
+  try {
+    return readFileSync(join(folder, String(index)), "utf8").trim();
+  } catch {
+    // InfiniBand ports have no network interface, and sysfs may be hidden: the kernel then says nothing.
+    return undefined;
+  }
+}
+
+function mtuBytes(value: number): number {
+  return Number(nameOf(Mtu, value));
+}
