@@ -4,7 +4,7 @@ import { DeviceAttribute } from "./constants.ts";
 import type { Device } from "./device.ts";
 import { CudaUsageError } from "./errors.ts";
 import type { Kernel, Module } from "./module.ts";
-import { cachedCubin, type KernelSource, Nvrtc } from "./nvrtc.ts";
+import { cachedCubin, type KernelSource } from "./nvrtc.ts";
 import type { Stream } from "./stream.ts";
 
 export const copyKernelSource: KernelSource = {
@@ -60,9 +60,7 @@ export class CopyKernels implements Disposable {
 
   /** Compiles the kernels for the device, or takes them from the cache. @throws {LibraryNotFoundError} without NVRTC */
   static load(device: Device): CopyKernels {
-    const major = Math.floor(device.runtime.version / 1000);
-    const compiler = Nvrtc.open(major >= 13 ? [13, 12] : [12]);
-    return new CopyKernels(device, cachedCubin(compiler, copyKernelSource, device.computeCapability));
+    return new CopyKernels(device, cachedCubin(device.runtime.compiler, copyKernelSource, device.computeCapability));
   }
 
   /** @param longest bytes of the longest run, which decides how runs are cut among the threads */

@@ -23,18 +23,18 @@ export class CudaDriver extends StatusApi<typeof driverSymbols> {
   }
 
   /**
-   * Loads libcuda.so.1 (or the file that `KVWIRE_LIBCUDA` names) and initialises it.
+   * Loads `path`, else libcuda.so.1 (or the file that `KVWIRE_LIBCUDA` names), and initialises it.
    * @throws {LibraryNotFoundError} where no driver is installed
    * @throws {CudaError} where the driver finds no device
    */
-  static open(): CudaDriver {
-    const { path, symbols } = openLibrary({
+  static open(path?: string): CudaDriver {
+    const library = openLibrary({
       name: libcuda.name,
-      candidates: candidates(libcuda, []),
+      candidates: path === undefined ? candidates(libcuda, []) : [path],
       symbols: driverSymbols,
       hint: "libcuda.so.1 is installed by the NVIDIA driver; KVWIRE_LIBCUDA names another file.",
     });
-    const driver = new CudaDriver(path, symbols);
+    const driver = new CudaDriver(library.path, library.symbols);
     driver.call("cuInit", 0);
     return driver;
   }

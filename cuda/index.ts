@@ -26,7 +26,16 @@ export { Event, type EventOptions } from "./event.ts";
 export { HostRegistration, type HostRegistrationOptions } from "./host-registration.ts";
 export { describeHost, type DeviceReport, type HostReport } from "./info.ts";
 export { type ExportedMemory, exportEvent, exportMemory, openEvent, PeerMemory } from "./ipc.ts";
-export { cacheFolder, candidates, cudart, type CudaLibrary, libcuda, nvrtc, wheelCache } from "./library.ts";
+export {
+  cacheFolder,
+  candidates,
+  cudart,
+  type CudaLibrary,
+  libcuda,
+  type LibraryPaths,
+  nvrtc,
+  wheelCache,
+} from "./library.ts";
 export { copy, CopyBatch, copyPeer, fill } from "./memcpy.ts";
 export { Memory, type Span, unsafeSpan } from "./memory.ts";
 export { Kernel, type KernelParameter, type LaunchShape, Module } from "./module.ts";

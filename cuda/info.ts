@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { DeviceAttribute, PeerAttribute } from "./constants.ts";
 import type { Device } from "./device.ts";
 import { CudaError } from "./errors.ts";
-import { Nvrtc } from "./nvrtc.ts";
 import { CudaRuntime, versionText } from "./runtime.ts";
 
 export interface DeviceReport {
@@ -84,7 +83,7 @@ function linkRank(from: Device, to: Device): number | undefined {
 
 function compilerOf(runtime: CudaRuntime): HostReport["compiler"] {
   try {
-    const { path, version } = Nvrtc.open(runtime.version < 13_000 ? [12] : [13, 12]);
+    const { path, version } = runtime.compiler;
     return { path, version };
   } catch {
     return undefined;

@@ -35,6 +35,13 @@ export const nvrtc: CudaLibrary = {
   wheelFolder: (major) => (major >= 13 ? `cu${major}/lib` : "cuda_nvrtc/lib"),
 };
 
+/** Files to load instead of searching for them. */
+export interface LibraryPaths {
+  readonly cudart?: string;
+  readonly libcuda?: string;
+  readonly nvrtc?: string;
+}
+
 /** Where kvwire keeps what it can make or fetch again. */
 export function cacheFolder(environment: NodeJS.ProcessEnv = process.env): string {
   return join(environment["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "kvwire");

@@ -3,7 +3,8 @@ import { Status } from "./constants.ts";
 import { Device } from "./device.ts";
 import { CudaDriver } from "./driver.ts";
 import { CudaDriverMissingError, CudaError, CudaUsageError } from "./errors.ts";
-import { candidates, cudart } from "./library.ts";
+import { candidates, cudart, type LibraryPaths } from "./library.ts";
+import { Nvrtc } from "./nvrtc.ts";
 import { StatusApi } from "./status-api.ts";
 import { batchSymbols12, batchSymbols13, ipcSymbols, runtimeSymbols } from "./symbols.ts";
 
@@ -26,11 +27,14 @@ export class CudaRuntime extends StatusApi<typeof symbols> {
   /** Out parameters of the call at hand. */
   readonly out = NativeBuffer.allocate(128);
   readonly #devices = new Map<number, Device>();
+  readonly #paths: LibraryPaths;
   #driver: CudaDriver | undefined;
+  #compiler: Nvrtc | undefined;
 
-  private constructor(path: string, functions: NativeFunctions<typeof symbols>) {
+  private constructor(path: string, functions: NativeFunctions<typeof symbols>, paths: LibraryPaths) {
     super(functions, (call, status) => this.#failure(call, status));
     this.path = path;
+    this.#paths = paths;
     this.call("cudaRuntimeGetVersion", this.out.address);
     this.version = this.out.i32[0]!;
     this.call("cudaDriverGetVersion", this.out.address);
@@ -39,23 +43,28 @@ export class CudaRuntime extends StatusApi<typeof symbols> {
   }
 
   /**
-   * Loads `path`, or the best of the places where libcudart is kept. A runtime library of a newer major version than the
+   * Loads `paths.cudart`, or the best of the places where libcudart is kept. A runtime library of a newer major version than the
    * driver answers no call, so where a driver is installed, its major version is tried first.
    * @throws {LibraryNotFoundError} naming every path tried
    */
-  static open(path?: string): CudaRuntime {
+  static open(paths: LibraryPaths = {}): CudaRuntime {
     const library = openLibrary({
       name: cudart.name,
-      candidates: path === undefined ? candidates(cudart, preferredMajors()) : [path],
+      candidates: paths.cudart === undefined ? candidates(cudart, preferredMajors(paths)) : [paths.cudart],
       symbols,
       hint: "Install the CUDA toolkit or the PyPI wheel nvidia-cuda-runtime; KVWIRE_CUDART names another file.",
     });
-    return new CudaRuntime(library.path, library.symbols);
+    return new CudaRuntime(library.path, library.symbols, paths);
   }
 
   /** @throws {LibraryNotFoundError} without a driver */
   get driver(): CudaDriver {
-    return (this.#driver ??= CudaDriver.open());
+    return (this.#driver ??= CudaDriver.open(this.#paths.libcuda));
+  }
+
+  /** @throws {LibraryNotFoundError} where NVRTC is not installed */
+  get compiler(): Nvrtc {
+    return (this.#compiler ??= Nvrtc.open(this.version < 13_000 ? [12] : [13, 12], this.#paths.nvrtc));
   }
 
   /** @throws {CudaDriverMissingError} without a driver, {CudaError} CUDA_NO_DEVICE without a GPU */
@@ -108,9 +117,9 @@ export function versionText(version: number): string {
   return `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
 }
 
-function preferredMajors(): number[] {
+function preferredMajors({ libcuda }: LibraryPaths): number[] {
   try {
-    return CudaDriver.open().version < 13_000 ? [12, 13] : [13, 12];
+    return CudaDriver.open(libcuda).version < 13_000 ? [12, 13] : [13, 12];
   } catch {
     return [13, 12];
   }

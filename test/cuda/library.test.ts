@@ -32,10 +32,10 @@ describe("where libraries are looked for", () => {
   });
 
   test("a file that is not there is named, with the variable that overrides", () => {
-    expect(() => CudaRuntime.open("/no/libcudart.so.13")).toThrow(
+    expect(() => CudaRuntime.open({ cudart: "/no/libcudart.so.13" })).toThrow(
       expect.objectContaining({ code: "LIBRARY_NOT_FOUND", message: expect.stringContaining("/no/libcudart.so.13") }),
     );
-    expect(() => CudaRuntime.open("/no/libcudart.so.13")).toThrow("KVWIRE_CUDART");
+    expect(() => CudaRuntime.open({ cudart: "/no/libcudart.so.13" })).toThrow("KVWIRE_CUDART");
   });
 
   test("cuda-info says what is missing and exits 1", () => {

@@ -9,7 +9,7 @@ const driverless = ["cudaDriverGetVersion", "cudaRuntimeGetVersion"];
 
 for (const libraries of realLibraries) {
   describe.skipIf(libraries.missing !== undefined)(titled("libcudart", libraries), () => {
-    const open = (): CudaRuntime => CudaRuntime.open(libraries.cudart);
+    const open = (): CudaRuntime => CudaRuntime.open({ cudart: libraries.cudart });
 
     test("says its version", () => {
       expect(Math.floor(open().version / 1000)).toBe(libraries.major);
