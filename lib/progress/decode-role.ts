@@ -285,6 +285,10 @@ export class DecodeRole implements InboundPairEvents {
         }
         this.#driveAll((room) => room.link === of);
       },
+      rejoined: (of) => {
+        for (const pair of this.#pairs.values()) if (pair.link === of && !pair.ready) this.#retire(pair);
+        this.#driveAll((room) => room.link === of);
+      },
       silent: (of) => this.#loseRegistry(of),
     });
     this.#links.set(address, { link, idleSince: this.#dependencies.now() });
@@ -371,10 +375,15 @@ export class DecodeRole implements InboundPairEvents {
     return undefined;
   }
 
-  /** A peer is taken for dead: its rooms fail now, their pages come back when no write of its can land. */
+  /**
+   * A peer is taken for dead: the rooms it knew of fail now, their pages come back when no write of its can land. Rooms
+   * that it did not know of yet wait for whoever takes its place.
+   */
   #lose(pair: InboundPair, reason: string): void {
     const error = new KVTransferError("PEER_LOST", `prefill is gone: ${reason}`, { peer: pair.peer, step: "lease" });
-    for (const room of this.rooms) if (room.sources?.some((source) => source.pair === pair)) this.#fail(room, error);
+    for (const room of this.rooms) {
+      if (room.announced && room.sources?.some((source) => source.pair === pair)) this.#fail(room, error);
+    }
     this.#retire(pair);
   }
 

@@ -49,6 +49,7 @@ export class PrefillRole implements OutboundPairEvents {
       members: (_, gone) => {
         for (const { member, reason } of gone) this.#loseMember(member.id, member.epoch, reason);
       },
+      rejoined: () => undefined,
       silent: () => this.#loseRegistry(),
     });
   }

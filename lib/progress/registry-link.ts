@@ -12,8 +12,10 @@ type MemberChange = { readonly member: Member; readonly reason: string };
 
 export interface RegistryLinkEvents {
   heard(link: RegistryLink, message: LinkMessage): void;
-  /** The members known have changed; `gone` are those that the registry says are dead. */
+  /** The members known have changed; `gone` are those that the registry says are dead or were started anew. */
   members(link: RegistryLink, gone: readonly MemberChange[]): void;
+  /** The registry was restarted and we have joined again: messages that were under way are lost. */
+  rejoined(link: RegistryLink): void;
   /** Nothing came for a lease. */
   silent(link: RegistryLink): void;
 }
@@ -108,9 +110,12 @@ export class RegistryLink {
         this.#leaseMs = Math.min(this.#dependencies.timeouts.leaseMs, message.header.leaseMs);
         this.#nextCallAt = now + this.#leaseMs / HEARTBEATS_PER_LEASE;
         // A registry that was restarted has not heard of everybody yet; members that are gone will miss their lease.
-        if (this.#registryEpoch === message.header.registryEpoch) this.members.clear();
-        this.#registryEpoch = message.header.registryEpoch;
-        return this.#learn(message.header.members);
+        const { registryEpoch, members } = message.header;
+        const restarted = this.#registryEpoch !== undefined && this.#registryEpoch !== registryEpoch;
+        this.#registryEpoch = registryEpoch;
+        this.#learn(members);
+        if (restarted) this.#events.rejoined(this);
+        return;
       }
       case "joined":
         return this.#learn([message.header.member]);
@@ -124,7 +129,7 @@ export class RegistryLink {
         if (message.header.registryEpoch !== this.#registryEpoch) this.#rejoin(now);
         return;
       case "error":
-        if (message.header.code === "UNKNOWN_SENDER") return this.#rejoin(now);
+        if (message.header.code === "UNKNOWN_SENDER") this.#rejoin(now);
         if (!this.#joined) this.refusal = `${message.header.code}: ${message.header.message}`;
         return this.#events.heard(this, message);
       default:

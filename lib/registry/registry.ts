@@ -62,7 +62,11 @@ export class Registry {
           if (seat) this.#remove(seat, "it said goodbye");
           return;
         case "relay": {
-          if (!seat) return this.#refuse(identity, "UNKNOWN_SENDER", "register first", { about: request.inner });
+          if (!seat)
+            return this.#refuse(identity, "UNKNOWN_SENDER", "register first", {
+              about: request.inner,
+              ...request.subject,
+            });
           const target = this.#seats.get(request.to);
           if (!target || target.member.role === seat.member.role) {
             const about = { about: request.inner, to: request.to, ...request.subject };

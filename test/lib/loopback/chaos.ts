@@ -115,7 +115,6 @@ export class Chaos {
   readonly world: LoopbackWorld;
   readonly #options: Required<ChaosOptions>;
   readonly #pools = new Map<WorldManager, ChaosPool>();
-  readonly #byTag = new Map<string, number>();
   readonly #rooms: ChaosRoom[] = [];
   readonly violations: string[] = [];
   succeeded = 0;
