@@ -61,6 +61,12 @@ export class IovecArena {
     return true;
   }
 
+  /** Makes entry `index` longer by `byteLength`. */
+  lengthen(index: number, byteLength: number): void {
+    this.#setLength(index, this.lengthAt(index) + byteLength);
+    this.#bytes += byteLength;
+  }
+
   addressAt(index: number): Address {
     return this.#words[index * 4]! + this.#words[index * 4 + 1]! * 0x1_0000_0000;
   }

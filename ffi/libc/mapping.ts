@@ -122,9 +122,11 @@ export class Mapping implements Disposable {
     return libc.madvise(this.address + start, end - start, Advice.POPULATE_WRITE) === 0;
   }
 
-  /** Whether every page has memory behind it already, so that populating a peer's mapping takes none. Shared ones only. */
+  /** Whether the whole memfd has memory behind it already, so that populating this mapping of it takes none. */
   get isBacked(): boolean {
-    return this.share !== undefined && fstatSync(this.share.fd).blocks * 512 >= roundUp(this.byteLength, PAGE_BYTES);
+    if (!this.share) return false;
+    const { blocks, size } = fstatSync(this.share.fd);
+    return blocks * 512 >= size;
   }
 
   lease(): MappingLease {

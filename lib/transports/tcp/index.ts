@@ -1,0 +1,2 @@
+/** Sockets between any two hosts. @module */
+export { createTcpTransport } from "./tcp-transport.ts";

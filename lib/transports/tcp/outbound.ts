@@ -1,0 +1,283 @@
+import { endpointText, TcpSocket, WOULD_BLOCK } from "../../../ffi/libc/index.ts";
+import { NativeBuffer } from "../../../ffi/runtime/index.ts";
+import type { KVTransferError } from "../../errors.ts";
+import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import type {
+  OutboundEnd,
+  OutboundEvents,
+  Readiness,
+  RoomTag,
+  TransportContext,
+  TransportData,
+  Watch,
+  WriteBatch,
+} from "../transport.ts";
+import { AckReader } from "./ack-reader.ts";
+import { FrameBuilder } from "./frame-builder.ts";
+import {
+  offerSchema,
+  PROTOCOL_VERSION,
+  ReceiverFrame,
+  SENDER_HEADER_BYTES,
+  SenderFrame,
+  welcomeSchema,
+} from "./frames.ts";
+import { GreetingReader, packGreeting } from "./greeting.ts";
+import { keepAliveOf, type TcpOptions } from "./options.ts";
+import { SendBuffer } from "./send-buffer.ts";
+import { UnackedBatches } from "./unacked-batches.ts";
+
+/** How long one call from the poll loop may write. */
+const WRITE_MS = 1;
+
+const control = NativeBuffer.allocate(SENDER_HEADER_BYTES);
+
+export interface TcpOutboundOptions {
+  readonly peer: string;
+  readonly context: TransportContext;
+  readonly options: TcpOptions;
+  readonly events: OutboundEvents;
+  readonly onClose: () => void;
+}
+
+/** The sender's end of a TCP pair: frames of one room at a time, rooms in turn, straight from the pages. */
+export class TcpOutbound implements OutboundEnd {
+  readonly gatherLimit = 1;
+  readonly destinationBases = undefined;
+  readonly endpoint: TransportData;
+  readonly #setup: TcpOutboundOptions;
+  readonly #errors: PairErrors;
+  readonly #where: string;
+  readonly #nonce = randomToken();
+  readonly #deadline: number;
+  readonly #socket: TcpSocket;
+  readonly #watch: Watch;
+  readonly #greeting: GreetingReader;
+  readonly #acks: AckReader;
+  readonly #queue = new RoomQueue();
+  readonly #unacked = new UnackedBatches();
+  readonly #revoked = new RevokedRooms();
+  /** Batches that came for rooms already taken back; reported at the next step. */
+  readonly #late: WriteBatch[] = [];
+  /** Frames without data; they go between those with. */
+  readonly #control = new SendBuffer();
+  readonly #builder = new FrameBuilder();
+  /** The batch whose frame is partly sent, and the first entry of the builder's vector that has bytes left. */
+  #sending: QueuedBatch | undefined;
+  #firstUnsent = 0;
+  /** What to report of that batch when the frame is out, if it was cancelled meanwhile. */
+  #cancelled: KVTransferError | undefined;
+  #token: string;
+  #state: "connecting" | "greeting" | "connected" | "over" = "connecting";
+  #confirmed = false;
+  #blocked = false;
+
+  constructor(offer: unknown, setup: TcpOutboundOptions) {
+    const { context, options } = setup;
+    this.#setup = setup;
+    this.#errors = new PairErrors(setup.peer, "tcp");
+    const { host, port, token } = this.#errors.parse(offerSchema, offer, "connect");
+    this.#token = token;
+    this.#where = endpointText({ host, port });
+    this.endpoint = { nonce: this.#nonce };
+    this.#deadline = context.now() + context.connectTimeoutMs;
+    try {
+      this.#socket = TcpSocket.connect(
+        { host, port },
+        { ...(options.sendBufferBytes && { sendBytes: options.sendBufferBytes }) },
+      );
+    } catch (error) {
+      throw this.#errors.unusable("connect", `${this.#where} cannot be reached: ${String(error)}`, error);
+    }
+    this.#greeting = new GreetingReader(this.#socket);
+    this.#acks = new AckReader(this.#socket);
+    this.#watch = context.reactor.watch(this.#socket.fd, { readable: true, writable: true }, (ready) =>
+      this.#onReady(ready),
+    );
+  }
+
+  confirm(): void {
+    this.#confirmed = true;
+  }
+
+  write(batch: WriteBatch): void {
+    if (this.#revoked.has(batch.tag)) this.#late.push(batch);
+    else this.#queue.push(batch);
+  }
+
+  cancel(tag: RoomTag, error: KVTransferError): void {
+    const dropped = [...this.#unacked.drop(tag), ...this.#queue.take(tag)];
+    const sending = this.#sending?.batch.tag === tag ? this.#sending.batch : undefined;
+    // Half a frame is out: the other half is still read from the pages.
+    if (sending && dropped.includes(sending)) this.#cancelled = error;
+    for (const batch of dropped) if (batch !== sending) this.#setup.events.failed(batch, error);
+  }
+
+  step(until: number): boolean {
+    for (const batch of this.#late.splice(0)) this.#setup.events.failed(batch, this.#errors.revoked());
+    if (this.#state === "connected") return this.#write(until);
+    if (this.#state !== "over" && this.#setup.context.now() > this.#deadline) {
+      const message = `no answer from ${this.#where} within ${this.#setup.context.connectTimeoutMs} ms`;
+      this.#lose(this.#errors.lost("connect", message, { status: "ETIMEDOUT" }));
+    }
+    return false;
+  }
+
+  keepAlive(): void {
+    // Bytes on their way say as much.
+    if (this.#state !== "connected" || this.#sending || !this.#control.empty) return;
+    this.#sendControl(SenderFrame.ALIVE, 0);
+  }
+
+  close(): void {
+    if (this.#state === "over") return;
+    this.#release();
+  }
+
+  #onReady({ readable, writable, failed }: Readiness): void {
+    try {
+      if (this.#state === "connecting" && (writable || failed)) this.#greet();
+      else if (writable) {
+        this.#blocked = false;
+        this.#write(this.#setup.context.now() + WRITE_MS);
+      }
+      if ((readable || failed) && this.#state === "greeting") this.#receiveGreeting();
+      if ((readable || failed) && this.#state === "connected") this.#receiveAcks();
+    } catch (error) {
+      this.#lose(this.#errors.native("receive", error));
+    }
+  }
+
+  #greet(): void {
+    const refused = this.#socket.takeError();
+    if (refused) {
+      this.#lose(this.#errors.unusable("connect", `${this.#where} cannot be reached: ${refused.message}`, refused));
+      return;
+    }
+    this.#socket.setNoDelay();
+    this.#socket.setKeepAlive(keepAliveOf(this.#setup.options));
+    this.#state = "greeting";
+    this.#control.append(packGreeting({ version: PROTOCOL_VERSION, token: this.#token, nonce: this.#nonce }).bytes);
+    this.#setBlocked(!this.#control.flush(this.#socket));
+  }
+
+  #receiveGreeting(): void {
+    let welcome: { readonly value: unknown } | undefined;
+    try {
+      welcome = this.#greeting.read();
+    } catch (error) {
+      throw this.#errors.unusable("connect", `${this.#where} did not take the token: ${String(error)}`, error);
+    }
+    if (!welcome) return;
+    const { nonce } = this.#errors.parse(welcomeSchema, welcome.value, "connect");
+    if (nonce !== this.#nonce) throw this.#errors.protocol("connect", "another process answered");
+    this.#state = "connected";
+    this.#setup.events.connected();
+  }
+
+  /** Sends until `until`, or until the socket takes no more. True: there is more to send. */
+  #write(until: number): boolean {
+    if (this.#blocked) return false;
+    const { context } = this.#setup;
+    try {
+      for (;;) {
+        if (this.#sending && !this.#sendFrame()) return this.#setBlocked(true);
+        if (!this.#control.flush(this.#socket)) return this.#setBlocked(true);
+        const queued = this.#confirmed && this.#state === "connected" ? this.#queue.current : undefined;
+        if (!queued) return this.#setBlocked(false);
+        if (context.now() >= until) {
+          this.#setBlocked(false);
+          return true;
+        }
+        this.#beginFrame(queued);
+      }
+    } catch (error) {
+      this.#lose(this.#errors.native("write", error));
+      return false;
+    }
+  }
+
+  #beginFrame(queued: QueuedBatch): void {
+    this.#builder.build(queued);
+    this.#sending = queued;
+    this.#firstUnsent = 0;
+    if (queued.done) {
+      this.#queue.finishCurrent();
+      this.#unacked.push(queued.batch);
+    } else this.#queue.next();
+  }
+
+  /** True: the frame is out. */
+  #sendFrame(): boolean {
+    const { vector } = this.#builder;
+    while (vector.bytes > 0) {
+      const sent = this.#socket.sendVector(vector, this.#firstUnsent);
+      if (sent === WOULD_BLOCK) return false;
+      this.#firstUnsent = vector.advance(this.#firstUnsent, sent);
+    }
+    const { batch } = this.#sending!;
+    const cancelled = this.#cancelled;
+    this.#sending = undefined;
+    this.#cancelled = undefined;
+    if (cancelled) this.#setup.events.failed(batch, cancelled);
+    return true;
+  }
+
+  #receiveAcks(): void {
+    for (;;) {
+      const frame = this.#state === "connected" ? this.#acks.next() : undefined;
+      if (frame === undefined) return;
+      if (frame === "ended") {
+        this.#lose(this.#errors.lost("receive", "the peer has closed the connection"));
+        return;
+      }
+      if (frame.type === ReceiverFrame.WRITTEN) this.#onWritten();
+      else if (frame.type === ReceiverFrame.REVOKE) this.#onRevoke(frame.tag);
+      else throw this.#errors.protocol("receive", `unexpected frame of type ${frame.type}`);
+    }
+  }
+
+  #onWritten(): void {
+    if (this.#unacked.size === 0) throw this.#errors.protocol("receive", "an acknowledgement for nothing");
+    const batch = this.#unacked.shift();
+    if (batch) this.#setup.events.written(batch);
+  }
+
+  #onRevoke(tag: RoomTag): void {
+    this.#revoked.add(tag);
+    this.cancel(tag, this.#errors.revoked());
+    if (this.#state === "connected") this.#sendControl(SenderFrame.FENCED, tag);
+  }
+
+  #sendControl(type: number, tag: RoomTag): void {
+    control.u32[0] = type;
+    control.u32[1] = tag;
+    this.#control.append(control.bytes);
+    if (!this.#sending) this.#write(this.#setup.context.now());
+  }
+
+  #setBlocked(blocked: boolean): false {
+    this.#blocked = blocked;
+    if (this.#state !== "over") this.#watch.update({ readable: true, writable: blocked });
+    return false;
+  }
+
+  #lose(error: KVTransferError): void {
+    if (this.#state === "over") return;
+    const { events } = this.#setup;
+    const sending = this.#cancelled ? this.#sending?.batch : undefined;
+    this.#release();
+    if (sending) events.failed(sending, this.#cancelled!);
+    for (const batch of [...this.#unacked.dropAll(), ...this.#queue.takeAll(), ...this.#late.splice(0)]) {
+      events.failed(batch, error);
+    }
+    events.lost(error);
+  }
+
+  #release(): void {
+    this.#state = "over";
+    this.#watch.close();
+    this.#socket.close();
+    this.#setup.onClose();
+  }
+}
