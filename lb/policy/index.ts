@@ -1,0 +1,3 @@
+export type { Choice, Policy } from "./policy.ts";
+export { random } from "./random.ts";
+export { roundRobin } from "./round-robin.ts";

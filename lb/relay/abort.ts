@@ -1,0 +1,19 @@
+import type { ExchangeSink } from "../upstream/index.ts";
+import type { Worker } from "../workers/index.ts";
+
+/** ms that an engine has to end an aborted request by itself before its connection is closed. */
+export const ABORT_GRACE = 700;
+
+/** The answer to an abort is of no interest; that it was sent is all one can do. */
+const IGNORE: ExchangeSink = {
+  onHead: () => undefined,
+  onBody: () => undefined,
+  onEnd: () => undefined,
+  onFailure: () => undefined,
+};
+
+/** Asks an engine to give up every request whose id begins with `rid`. `fields` carry the keys of the request itself. */
+export function abortOn(worker: Worker, rid: string, fields: string): void {
+  const body = Buffer.from(JSON.stringify({ rid, abort_all: false }));
+  worker.post("/abort_request", fields, { pieces: [body], length: body.length }, IGNORE);
+}

@@ -1,0 +1,393 @@
+import type { PieceBody } from "../request/index.ts";
+import type { UpstreamError } from "../upstream/index.ts";
+import type { Worker } from "../workers/index.ts";
+import { abortOn, ABORT_GRACE } from "./abort.ts";
+import { ClientStream, type ClientStreamOwner } from "./client-stream.ts";
+import { DONE_EVENT, firstEventEnd, refusalIn } from "./events.ts";
+import { errorBody, isCapacity, isTransferFailure, type Answer, type Blame, type Failure } from "./failure.ts";
+import { Leg, type LegOwner } from "./leg.ts";
+import type { TimeLimits } from "./limits.ts";
+
+/** Everything that one pair of requests is made of. */
+export interface AttemptPlan {
+  readonly path: string;
+  readonly prefill: Worker;
+  readonly decode: Worker;
+  /** Ours, on both legs: what `/abort_request` is called with. */
+  readonly rid: string;
+  readonly prefillFields: string;
+  readonly decodeFields: string;
+  readonly prefillBody: PieceBody;
+  readonly decodeBody: PieceBody;
+  /** Open new connections: an idle one has just failed. */
+  readonly fresh: boolean;
+  readonly stream: boolean;
+  readonly tokens: number;
+  /** Changes decode's bytes (a whole answer, or whole events), given prefill's answer once it is known to be needed. */
+  readonly rewrite: ((bytes: Uint8Array, events: boolean, prefill: Answer | undefined) => Uint8Array) | undefined;
+  /** `rewrite` needs prefill's answer: nothing is passed on before it. */
+  readonly awaitPrefill: boolean;
+}
+
+export type Outcome =
+  | { readonly kind: "answer"; readonly answer: Answer }
+  | { readonly kind: "stream"; readonly head: Answer; readonly body: ReadableStream<Uint8Array> }
+  | { readonly kind: "failure"; readonly failure: Failure };
+
+/** Told of what happens in an attempt; must not throw. */
+export interface AttemptObserver {
+  /** A leg did well, or failed by its own fault. */
+  onVerdict(attempt: Attempt, worker: Worker, ok: boolean, reason: string): void;
+  onPrefillAnswer(attempt: Attempt): void;
+  onFirstOutput(attempt: Attempt): void;
+  /** `chunks` events came `gap` ms after the ones before. */
+  onOutput(attempt: Attempt, gap: number, chunks: number): void;
+  /** Both legs are over. */
+  onClosed(attempt: Attempt): void;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * One request on one pair of workers with one room: both legs at once, decode's answer passed on as soon as it speaks, and
+ * when anything goes wrong before that, the other side told by `/abort_request`, because an engine left alone with half a
+ * pair holds its slot for minutes.
+ */
+export class Attempt implements LegOwner, ClientStreamOwner {
+  readonly plan: AttemptPlan;
+  readonly prefill: Leg;
+  readonly decode: Leg;
+  readonly #limits: TimeLimits;
+  readonly #settle: (outcome: Outcome) => void;
+  readonly #observer: AttemptObserver;
+  readonly startedAt = performance.now();
+  firstOutputAt = 0;
+  prefillAt = 0;
+  endedAt = 0;
+  /** Why it did not end well, for logs. */
+  failure: Failure | undefined;
+  #settled = false;
+  #stream: ClientStream | undefined;
+  #early: Buffer | undefined;
+  #inspected = false;
+  #lastOutputAt = 0;
+  #behind = false;
+  #aborted = false;
+  #openLegs = 2;
+
+  constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
+    this.plan = plan;
+    this.#limits = limits;
+    this.#observer = observer;
+    this.#settle = settle;
+    this.prefill = new Leg("prefill", plan.prefill, this);
+    this.decode = new Leg("decode", plan.decode, this);
+  }
+
+  get phase(): "dispatched" | "accepted" | "streaming" | "done" {
+    if (this.#stream !== undefined && !this.decode.ended) return "streaming";
+    if (this.#settled) return "done";
+    return this.decode.head === undefined ? "dispatched" : "accepted";
+  }
+
+  start(): void {
+    const { plan } = this;
+    for (const worker of [plan.prefill, plan.decode]) {
+      worker.requests++;
+      worker.tokens += plan.tokens;
+      worker.breaker.begin(this.startedAt);
+    }
+    this.prefill.send(plan.path, plan.prefillFields, plan.prefillBody, plan.fresh);
+    this.decode.send(plan.path, plan.decodeFields, plan.decodeBody, plan.fresh);
+  }
+
+  /** The client is gone, or another attempt of the same request has failed. */
+  cancel(message: string): void {
+    if (this.phase === "streaming") {
+      // Decode has spoken, so the transfer is over: closing is enough, and prefill is about to answer.
+      this.failure = { blame: "client", code: "client_gone", status: 499, message };
+      this.#drop(this.decode);
+    } else if (!this.#settled) {
+      this.#fail({ blame: "client", code: "client_gone", status: 499, message });
+    }
+  }
+
+  /** Enforces the deadlines; called a few times a second. */
+  sweep(now: number): void {
+    const { plan } = this;
+    const limits = this.#limits;
+    if (this.#stream !== undefined && !this.decode.ended) {
+      if (now - this.#lastOutputAt <= limits.idle) return;
+      if (this.#behind) this.cancel("the client stopped reading");
+      else
+        this.#breakStream({
+          blame: "decode",
+          code: "stream_idle_timeout",
+          status: 504,
+          message: `decode sent nothing for ${limits.idle} ms`,
+        });
+      return;
+    }
+    const prefillLimit = limits.prefill + limits.prefillPerToken * plan.tokens;
+    if (this.#settled) {
+      if (!this.prefill.ended && now - this.startedAt > prefillLimit) this.#drop(this.prefill);
+      return;
+    }
+    const elapsed = now - this.startedAt;
+    if (!this.prefill.ended && elapsed > prefillLimit) {
+      // Where neither has answered, either may be the one that the other waits for.
+      const blame: Blame = this.decode.head === undefined ? "pair" : "prefill";
+      this.#fail({
+        blame,
+        code: "prefill_timeout",
+        status: 504,
+        message: `prefill did not answer within ${prefillLimit} ms`,
+      });
+    } else if (plan.stream && this.prefill.ended && now - this.prefillAt > limits.firstOutput) {
+      this.#fail({
+        blame: "decode",
+        code: "first_output_timeout",
+        status: 504,
+        message: `decode gave no output within ${limits.firstOutput} ms of prefill's answer`,
+      });
+    } else if (!plan.stream && elapsed > limits.request) {
+      this.#fail({
+        blame: "decode",
+        code: "request_timeout",
+        status: 504,
+        message: `no answer within ${limits.request} ms`,
+      });
+    }
+  }
+
+  onLegHead(leg: Leg): void {
+    if (leg === this.prefill) {
+      leg.discard = leg.ok && !leg.events && !this.plan.awaitPrefill;
+    } else if (leg.ok && leg.events) {
+      leg.collect = false;
+    }
+  }
+
+  onLegBody(_leg: Leg, slice: Uint8Array, chunks: number): void {
+    const stream = this.#stream;
+    if (stream === undefined) return this.#firstOutput(slice);
+    const now = performance.now();
+    this.#observer.onOutput(this, now - this.#lastOutputAt, chunks);
+    this.#lastOutputAt = now;
+    if (stream.write(slice)) return;
+    this.#behind = true;
+    this.decode.pause();
+  }
+
+  onLegEnd(leg: Leg): void {
+    // What an engine answers to a request that we aborted says nothing.
+    if (!this.#aborted) {
+      if (leg === this.prefill) this.#prefillEnded(leg);
+      else this.#decodeEnded(leg);
+    }
+    this.#legOver(leg);
+  }
+
+  onLegFailure(leg: Leg, error: UpstreamError): void {
+    if (this.#aborted) return this.#legOver(leg);
+    const timeout = error.code === "CONNECT_TIMEOUT";
+    const failure: Failure = {
+      blame: error.code === "STALE_CONNECTION" ? "balancer" : leg.name,
+      code: timeout ? `${leg.name}_connect_timeout` : `${leg.name}_failed`,
+      status: timeout ? 504 : 502,
+      message: error.message,
+      retry: "any",
+    };
+    if (leg === this.decode && this.#stream !== undefined) this.#breakStream(failure);
+    else if (this.#settled) this.#verdict(failure);
+    else this.#fail(failure);
+    this.#legOver(leg);
+  }
+
+  onClientReady(): void {
+    this.#behind = false;
+    this.#lastOutputAt = performance.now();
+    this.decode.resume();
+  }
+
+  onClientGone(): void {
+    this.cancel("the client closed its connection");
+  }
+
+  #prefillEnded(leg: Leg): void {
+    this.prefillAt = performance.now();
+    this.#observer.onPrefillAnswer(this);
+    const failure = this.#refusal(leg);
+    if (failure === undefined) {
+      this.#observer.onVerdict(this, leg.worker, true, "answered");
+      if (this.plan.awaitPrefill) this.#mergeReady();
+    } else if (this.#settled) this.#verdict(failure);
+    else this.#fail(failure);
+  }
+
+  /** What a finished answer says against going on; undefined for a good one. */
+  #refusal(leg: Leg): Failure | undefined {
+    const { head } = leg;
+    if (head === undefined || (leg.ok && !leg.events)) return undefined;
+    const answer = leg.answer();
+    if (leg.ok) {
+      const verdict = refusalIn(Buffer.from(answer.body.buffer, answer.body.byteOffset, answer.body.byteLength));
+      return verdict && this.#refused(leg, verdict.status, verdict.message, undefined);
+    }
+    const capacity = isCapacity(head);
+    const failure = this.#refused(leg, head.status, `${leg.name} answered ${head.status}`, answer);
+    return capacity ? { ...failure, blame: "request", answer, status: head.status, retry: "other" } : failure;
+  }
+
+  #refused(leg: Leg, status: number, message: string, answer: Answer | undefined): Failure {
+    const own = status < 500 || leg.name === "decode";
+    const shown = own ? status : 502;
+    const text = answer ?? {
+      status: shown,
+      fields: ["content-type", "application/json"],
+      body: Buffer.from(errorBody(shown, `${leg.name}_refused`, message)),
+    };
+    const transfer = leg.name === "decode" && isTransferFailure(text.body);
+    return {
+      blame: status < 500 ? "request" : transfer ? "pair" : leg.name,
+      code: status < 500 ? `${leg.name}_refused` : `${leg.name}_failed`,
+      status: shown,
+      message,
+      ...(own ? { answer: text } : {}),
+      ...(status === 429 || status > 500 ? { retry: "other" as const } : {}),
+    };
+  }
+
+  #decodeEnded(leg: Leg): void {
+    if (this.#stream !== undefined) {
+      this.#stream.end();
+      return;
+    }
+    if (this.#settled) return;
+    if (!leg.collect) {
+      // A stream that ended before one whole event.
+      if (this.#early === undefined && !this.#inspected) {
+        this.#fail({
+          blame: "decode",
+          code: "decode_empty_stream",
+          status: 502,
+          message: "decode ended its stream without an event",
+          retry: "any",
+        });
+      } else if (!this.plan.awaitPrefill || this.prefill.ended) {
+        this.#beginStream(this.#early ?? EMPTY);
+      }
+      return;
+    }
+    const failure = this.#refusal(leg);
+    if (failure !== undefined) return this.#fail(failure);
+    this.#observer.onVerdict(this, leg.worker, true, "answered");
+    if (!this.plan.awaitPrefill || this.prefill.ended) this.#wholeAnswer();
+  }
+
+  /** Prefill's part has come: pass on what waited for it. */
+  #mergeReady(): void {
+    if (this.#settled) return;
+    if (this.#inspected) this.#beginStream(this.#early ?? EMPTY);
+    else if (this.decode.ended) this.#wholeAnswer();
+  }
+
+  #wholeAnswer(): void {
+    this.firstOutputAt = performance.now();
+    this.#observer.onFirstOutput(this);
+    const answer = this.decode.answer();
+    const { rewrite } = this.plan;
+    const body = rewrite === undefined ? answer.body : rewrite(answer.body, false, this.#prefillAnswer());
+    this.#finish({ kind: "answer", answer: { status: answer.status, fields: answer.fields, body } });
+  }
+
+  #firstOutput(slice: Uint8Array): void {
+    const piece = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
+    const early = this.#early === undefined ? piece : Buffer.concat([this.#early, piece]);
+    this.#early = early;
+    if (!this.#inspected) {
+      const end = firstEventEnd(early);
+      if (end < 0) return;
+      this.#inspected = true;
+      const verdict = refusalIn(early.subarray(0, end));
+      if (verdict !== undefined)
+        return this.#fail(this.#refused(this.decode, verdict.status, verdict.message, undefined));
+      this.#observer.onVerdict(this, this.decode.worker, true, "first output");
+    }
+    if (this.plan.awaitPrefill && !this.prefill.ended) this.decode.pause();
+    else this.#beginStream(early);
+  }
+
+  #beginStream(early: Uint8Array): void {
+    const { head } = this.decode;
+    const stream = new ClientStream(this);
+    const { rewrite } = this.plan;
+    if (rewrite !== undefined) stream.rewrite = (events) => rewrite(events, true, this.#prefillAnswer());
+    this.#stream = stream;
+    this.#early = undefined;
+    this.firstOutputAt = performance.now();
+    this.#lastOutputAt = this.firstOutputAt;
+    this.#observer.onFirstOutput(this);
+    this.decode.resume();
+    stream.write(early);
+    if (this.decode.ended) stream.end();
+    this.#finish({
+      kind: "stream",
+      head: { status: head!.status, fields: head!.fields, body: EMPTY },
+      body: stream.readable,
+    });
+  }
+
+  #prefillAnswer(): Answer | undefined {
+    return this.plan.awaitPrefill ? this.prefill.answer() : undefined;
+  }
+
+  #breakStream(failure: Failure): void {
+    this.failure = failure;
+    this.#verdict(failure);
+    this.#stream?.fail(`data: ${errorBody(failure.status, failure.code, failure.message)}\n\n${DONE_EVENT}`);
+    this.#drop(this.decode);
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#settled) return;
+    this.failure = failure;
+    this.#aborted = true;
+    this.#verdict(failure);
+    this.#finish({ kind: "failure", failure });
+    for (const leg of [this.prefill, this.decode]) {
+      if (leg.ended) continue;
+      leg.collect = true;
+      leg.discard = true;
+      abortOn(leg.worker, this.plan.rid, leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields);
+    }
+    // An aborted engine answers the waiting request; one that does not is cut off.
+    if (this.#openLegs > 0)
+      setTimeout(() => [this.prefill, this.decode].forEach((leg) => this.#drop(leg)), ABORT_GRACE);
+  }
+
+  #verdict(failure: Failure): void {
+    if (failure.blame !== "prefill" && failure.blame !== "decode") return;
+    this.#observer.onVerdict(this, this.plan[failure.blame], false, failure.code);
+  }
+
+  #finish(outcome: Outcome): void {
+    this.#settled = true;
+    this.#settle(outcome);
+  }
+
+  #drop(leg: Leg): void {
+    if (leg.ended) return;
+    leg.cancel();
+    this.#legOver(leg);
+  }
+
+  #legOver(leg: Leg): void {
+    leg.worker.requests--;
+    leg.worker.tokens -= this.plan.tokens;
+    leg.worker.breaker.release();
+    if (--this.#openLegs > 0) return;
+    this.endedAt = performance.now();
+    this.#observer.onClosed(this);
+  }
+}

@@ -1,0 +1,51 @@
+import { fieldOf, type ResponseHead } from "../wire/index.ts";
+
+export type LegName = "prefill" | "decode";
+
+/** Whose fault a failure was; only "prefill" and "decode" count against a worker. */
+export type Blame = LegName | "pair" | "request" | "client" | "balancer";
+
+/** A whole answer of a worker: what the client gets, or what explains a failure. */
+export interface Answer {
+  readonly status: number;
+  /** name, value, name, value … */
+  readonly fields: readonly string[];
+  readonly body: Uint8Array;
+}
+
+/** Why a pair of requests gave no usable answer. */
+export interface Failure {
+  readonly blame: Blame;
+  /** Documented, stable: `prefill_failed`, `decode_failed`, `upstream_timeout`, … */
+  readonly code: string;
+  readonly status: number;
+  readonly message: string;
+  /** The worker's own answer, passed to the client as it is. */
+  readonly answer?: Answer;
+  /** Another attempt, with a fresh room, might succeed: `any` pair, or only an `other` worker. */
+  readonly retry?: "any" | "other";
+}
+
+/** An error body in OpenAI's shape. */
+export function errorBody(status: number, code: string, message: string): string {
+  return JSON.stringify({ error: { message, type: errorType(status), param: null, code } });
+}
+
+function errorType(status: number): string {
+  if (status === 401 || status === 403) return "authentication_error";
+  if (status === 429) return "rate_limit_error";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+/** Statuses that say "not now" and nothing against the worker. */
+export function isCapacity(head: ResponseHead): boolean {
+  return head.status === 429 || (head.status === 503 && fieldOf(head, "retry-after") !== undefined);
+}
+
+const TRANSFER = /transfer failed|handshake failed|lost connection with prefill|kvtransfererror/i;
+
+/** Decode's 500 for a transfer that broke says nothing against decode. */
+export function isTransferFailure(body: Uint8Array): boolean {
+  const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 16_384)).toString("latin1");
+  return TRANSFER.test(text);
+}

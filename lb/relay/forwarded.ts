@@ -1,0 +1,18 @@
+/** Client headers that workers are shown; everything else stays here. */
+const FORWARDED = ["x-correlation-id", "traceparent", "tracestate", "baggage"] as const;
+
+/** Header lines for both legs, without the key. */
+export function forwardedFields(headers: Headers, requestId: string, own: string | undefined): string {
+  let lines = own === undefined ? "" : `x-request-id: ${requestId}\r\n`;
+  for (const name of FORWARDED) {
+    const value = headers.get(name);
+    if (value !== null) lines += `${name}: ${value}\r\n`;
+  }
+  return lines;
+}
+
+/** The key line of one leg: the client's own, else the worker's. */
+export function keyField(authorization: string | null, workerKey: string | undefined): string {
+  if (authorization !== null) return `authorization: ${authorization}\r\n`;
+  return workerKey === undefined ? "" : `authorization: Bearer ${workerKey}\r\n`;
+}

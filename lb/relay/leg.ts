@@ -1,0 +1,92 @@
+import type { PieceBody } from "../request/index.ts";
+import type { Connection, ExchangeSink, UpstreamError } from "../upstream/index.ts";
+import { fieldOf, type ResponseHead } from "../wire/index.ts";
+import type { Worker } from "../workers/index.ts";
+import type { Answer, LegName } from "./failure.ts";
+
+/** What a pair hears of its legs. */
+export interface LegOwner {
+  onLegHead(leg: Leg): void;
+  /** Only while the leg does not collect. */
+  onLegBody(leg: Leg, slice: Uint8Array, chunks: number): void;
+  onLegEnd(leg: Leg): void;
+  onLegFailure(leg: Leg, error: UpstreamError): void;
+}
+
+/** One of the two requests of a pair. */
+export class Leg implements ExchangeSink {
+  readonly name: LegName;
+  readonly worker: Worker;
+  readonly #owner: LegOwner;
+  #connection: Connection | undefined;
+  #chunks: Uint8Array[] = [];
+  head: ResponseHead | undefined;
+  /** The response is an event stream. */
+  events = false;
+  /** Body is kept until the end instead of being handed on. */
+  collect = true;
+  /** Body is of no interest. */
+  discard = false;
+  ended = false;
+
+  constructor(name: LegName, worker: Worker, owner: LegOwner) {
+    this.name = name;
+    this.worker = worker;
+    this.#owner = owner;
+  }
+
+  send(path: string, fields: string, body: PieceBody, fresh: boolean): void {
+    this.#connection = this.worker.post(path, fields, body, this, fresh);
+  }
+
+  get ok(): boolean {
+    return this.head !== undefined && this.head.status < 300;
+  }
+
+  /** What was collected, with the head. */
+  answer(): Answer {
+    const { head } = this;
+    return { status: head?.status ?? 502, fields: head?.fields ?? [], body: this.#body() };
+  }
+
+  pause(): void {
+    this.#connection?.pause(this);
+  }
+
+  resume(): void {
+    this.#connection?.resume(this);
+  }
+
+  cancel(): void {
+    this.ended = true;
+    this.#connection?.cancel(this);
+  }
+
+  onHead(head: ResponseHead): void {
+    this.head = head;
+    this.events = fieldOf(head, "content-type")?.startsWith("text/event-stream") ?? false;
+    this.#owner.onLegHead(this);
+  }
+
+  onBody(slice: Uint8Array, chunks: number): void {
+    if (this.discard) return;
+    if (this.collect) this.#chunks.push(slice);
+    else this.#owner.onLegBody(this, slice, chunks);
+  }
+
+  onEnd(): void {
+    this.ended = true;
+    this.#owner.onLegEnd(this);
+  }
+
+  onFailure(error: UpstreamError): void {
+    this.ended = true;
+    this.#owner.onLegFailure(this, error);
+  }
+
+  #body(): Uint8Array {
+    const [only] = this.#chunks;
+    if (only !== undefined && this.#chunks.length === 1) return only;
+    return Buffer.concat(this.#chunks);
+  }
+}

@@ -1,0 +1,75 @@
+import { eventsIn } from "./events.ts";
+
+/** Lists about the prompt that only prefill can fill; decode's part, if any, follows. */
+const PROMPT_LISTS = ["input_token_logprobs", "input_top_logprobs", "input_token_ids_logprobs"] as const;
+
+type Meta = Record<string, unknown>;
+
+/**
+ * `/generate` with log-probabilities: decode never saw the prompt, so its lists are empty. Gives decode's answer with
+ * prefill's lists in front, for one answer or a batch. Answers of any other shape are left alone.
+ */
+export function mergeLogprobs(decode: Uint8Array, prefill: Uint8Array): Uint8Array {
+  const answer = parsed(text(decode));
+  const source = parsed(text(prefill));
+  if (answer === undefined || source === undefined) return decode;
+  const answers = Array.isArray(answer) ? answer : [answer];
+  const sources = Array.isArray(source) ? source : [source];
+  answers.forEach((item, index) => mergeMeta(metaOf(item), metaOf(sources[index])));
+  return Buffer.from(JSON.stringify(answer));
+}
+
+/** The same for whole events of a stream; in a batch each says by `index` which prompt it is of. */
+export function mergeLogprobEvents(events: Uint8Array, prefill: Uint8Array): Uint8Array {
+  const source = parsed(text(prefill));
+  if (source === undefined) return events;
+  const sources = Array.isArray(source) ? source : [source];
+  let merged = "";
+  for (const data of eventsIn(text(events))) {
+    const answer = parsed(data);
+    if (answer === undefined || Array.isArray(answer)) {
+      merged += `data: ${data}\n\n`;
+      continue;
+    }
+    const index = (answer as { index?: unknown }).index;
+    mergeMeta(metaOf(answer), metaOf(sources[typeof index === "number" ? index : 0]));
+    merged += `data: ${JSON.stringify(answer)}\n\n`;
+  }
+  return Buffer.from(merged);
+}
+
+function mergeMeta(meta: Meta | undefined, prefill: Meta | undefined): void {
+  if (meta === undefined || prefill === undefined) return;
+  for (const key of PROMPT_LISTS) {
+    const before = prefill[key];
+    if (!Array.isArray(before)) continue;
+    const own = meta[key];
+    meta[key] = Array.isArray(own) ? [...before, ...own] : before;
+  }
+  const experts = prefill["routed_experts"];
+  if (typeof experts === "string") meta["routed_experts"] = joinExperts(experts, meta["routed_experts"]);
+}
+
+/** Both sides give base64 bytes counted from the first prompt token: prefill's part, then what decode has beyond it. */
+function joinExperts(prefill: string, decode: unknown): string {
+  if (typeof decode !== "string") return prefill;
+  const head = Buffer.from(prefill, "base64");
+  const whole = Buffer.from(decode, "base64");
+  return Buffer.concat([head, whole.subarray(head.length)]).toString("base64");
+}
+
+function metaOf(answer: unknown): Meta | undefined {
+  const meta = typeof answer === "object" && answer !== null ? (answer as Meta)["meta_info"] : undefined;
+  return typeof meta === "object" && meta !== null ? (meta as Meta) : undefined;
+}
+
+function parsed(source: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(source);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();

@@ -1,0 +1,4 @@
+export { ChunkedDecoder } from "./chunked-decoder.ts";
+export { ProtocolError } from "./protocol-error.ts";
+export { fieldOf, MAX_FIELDS, MAX_HEAD_BYTES, parseHead, type ResponseHead } from "./response-head.ts";
+export { ResponseParser, type ResponseSink } from "./response-parser.ts";

@@ -1,0 +1,5 @@
+export { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
+export { Health } from "./health.ts";
+export { Worker, type Role, type WorkerOptions, type WorkerSpec } from "./worker.ts";
+export { Fleet } from "./fleet.ts";
+export { HealthChecker, type HealthCheckOptions } from "./health-checker.ts";

@@ -1,0 +1,84 @@
+import type { Socket } from "bun";
+
+/** One request as a mock worker saw it. */
+export interface MockRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly text: string;
+  readonly connection: MockConnection;
+}
+
+/** The server side of one HTTP/1.1 connection, with everything at hand that a well-behaved server would not do. */
+export class MockConnection {
+  readonly #socket: Socket<MockConnection>;
+  readonly #onRequest: (request: MockRequest) => void;
+  #received = Buffer.alloc(0);
+  readonly onGone: (() => void)[] = [];
+  gone = false;
+  served = 0;
+
+  constructor(socket: Socket<MockConnection>, onRequest: (request: MockRequest) => void) {
+    this.#socket = socket;
+    this.#onRequest = onRequest;
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#received = Buffer.concat([this.#received, bytes]);
+    for (;;) {
+      const end = this.#received.indexOf("\r\n\r\n");
+      if (end < 0) return;
+      const [line = "", ...lines] = this.#received.toString("latin1", 0, end).split("\r\n");
+      const headers = new Map<string, string>();
+      for (const field of lines) {
+        const colon = field.indexOf(":");
+        headers.set(field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim());
+      }
+      const length = Number(headers.get("content-length") ?? 0);
+      if (this.#received.length < end + 4 + length) return;
+      const text = this.#received.toString("utf8", end + 4, end + 4 + length);
+      this.#received = this.#received.subarray(end + 4 + length);
+      const [method = "", path = ""] = line.split(" ");
+      this.served++;
+      this.#onRequest({ method, path, headers, text, connection: this });
+    }
+  }
+
+  closed(): void {
+    this.gone = true;
+    for (const callback of this.onGone.splice(0)) callback();
+  }
+
+  raw(text: string | Uint8Array): void {
+    if (!this.gone) this.#socket.write(text);
+  }
+
+  reply(status: number, body: string, fields: Record<string, string> = {}): void {
+    const lines = Object.entries({ "content-type": "application/json", server: "uvicorn", ...fields });
+    const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    this.raw(`HTTP/1.1 ${status} X\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  }
+
+  streamHead(status = 200): void {
+    this.raw(
+      `HTTP/1.1 ${status} X\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n`,
+    );
+  }
+
+  chunk(text: string): void {
+    this.raw(`${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`);
+  }
+
+  streamEnd(): void {
+    this.raw("0\r\n\r\n");
+  }
+
+  /** Closes with RST, so that what is under way is lost. */
+  reset(): void {
+    this.#socket.terminate();
+  }
+
+  close(): void {
+    this.#socket.end();
+  }
+}
