@@ -99,11 +99,17 @@ function pickDetails(error: KVTransferError): Omit<ErrorDetails, "cause"> {
   };
 }
 
+/** What the system says of a peer whose process or host is gone. */
+const GONE: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ESRCH", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"]);
+
 /** Anything thrown, as a transfer error; native errors keep their status by name. */
 export function asTransferError(thrown: unknown, details: ErrorDetails = {}): KVTransferError {
   if (thrown instanceof KVTransferError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const code = thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
+  if (code !== undefined && GONE.has(code)) {
+    return new KVTransferError("PEER_LOST", message, { ...details, status: code, cause: thrown });
+  }
   return new KVTransferError(code ? "NATIVE" : "INTERNAL", message, {
     ...details,
     ...(code ? { status: code } : {}),

@@ -89,7 +89,7 @@ export class KVManager implements AsyncDisposable {
           buffers: [...layout.buffers, ...layout.aux].map(({ address, length }) => registered(address, length)),
           transports,
           transportOptions: options.transportOptions,
-          advertiseHost: options.advertiseHost ?? "127.0.0.1",
+          advertiseHost: options.advertiseHost,
           timeouts: options.timeouts,
           threadMs: options.timeouts.threadMs,
         },

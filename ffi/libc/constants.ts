@@ -22,7 +22,7 @@ export const O_CLOEXEC = 0o2000000;
 
 /** sys/socket.h, netinet/in.h, netinet/tcp.h */
 export const AddressFamily = { UNIX: 1, INET: 2, INET6: 10 } as const;
-export const SocketType = { STREAM: 1, SEQPACKET: 5 } as const;
+export const SocketType = { STREAM: 1, DGRAM: 2, SEQPACKET: 5 } as const;
 export const SOL_SOCKET = 1;
 export const SocketOption = { REUSEADDR: 2, ERROR: 4, SNDBUF: 7, RCVBUF: 8, KEEPALIVE: 9, PEERCRED: 17 } as const;
 export const IPPROTO_TCP = 6;

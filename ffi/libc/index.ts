@@ -18,6 +18,7 @@ export { PollSet } from "./poll.ts";
 export { allowTracer, ANY_PROCESS } from "./prctl.ts";
 export { ProcessMemory } from "./process-memory.ts";
 export { findSharedMapping, type MemoryShare } from "./shared-mappings.ts";
+export { localAddressToward } from "./route.ts";
 export { Socket } from "./socket.ts";
 export { type InternetAddress, resolveHost } from "./socket-address.ts";
 export { endpointText, type KeepAlive, TcpListener, TcpSocket } from "./tcp-socket.ts";

@@ -333,8 +333,9 @@ export class DecodeRole implements InboundPairEvents {
     }
     const pair = header.pair === undefined ? undefined : this.#pairOf(header.pair);
     if (!pair || pair.ready) return;
-    pair.close();
-    this.lost(pair, error);
+    // What we know of the member is old: its rooms wait for it to join again.
+    pair.link.members.delete(pair.member.id);
+    this.#retire(pair);
   }
 
   /** The prefill ranks of a room and the pairs to them; undefined while one of them is not known. */

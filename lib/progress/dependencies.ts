@@ -7,6 +7,8 @@ export interface ControlSocket {
   /** False: the queue is full, nothing was sent. */
   send(frames: Frames): boolean;
   receive(): Frames | undefined;
+  /** The address that this host speaks from to the registry, where there are addresses. */
+  readonly localHost?: string | undefined;
   close(): void;
 }
 

@@ -52,13 +52,17 @@ export class InboundPair {
       const { name } = transport;
       this.#ends.set(
         name,
-        transport.openInbound(member.id, {
-          connected: () => this.#onConnected(name),
-          heard: () => (this.lastHeardAt = this.#now()),
-          arrived: (tag, totalBytes) => this.#events.arrived(this, tag, totalBytes),
-          fenced: (tag) => this.#events.fenced(this, tag),
-          lost: (error) => this.#onLost(name, error),
-        }),
+        transport.openInbound(
+          member.id,
+          {
+            connected: () => this.#onConnected(name),
+            heard: () => (this.lastHeardAt = this.#now()),
+            arrived: (tag, totalBytes) => this.#events.arrived(this, tag, totalBytes),
+            fenced: (tag) => this.#events.fenced(this, tag),
+            lost: (error) => this.#onLost(name, error),
+          },
+          link.localHost,
+        ),
       );
     }
     const offers = [...this.#ends].map(([name, end]) => ({ transport: name, offer: end.offer }));

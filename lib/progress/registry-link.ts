@@ -48,6 +48,11 @@ export class RegistryLink {
     this.step(this.#lastHeardAt);
   }
 
+  /** See {@link ControlSocket.localHost}. */
+  get localHost(): string | undefined {
+    return this.#socket.localHost;
+  }
+
   get joined(): boolean {
     return this.#joined;
   }

@@ -13,7 +13,7 @@ export interface ProgressStart {
   /** Names or module paths, best first. */
   readonly transports: readonly string[];
   readonly transportOptions: { readonly [name: string]: TransportData };
-  readonly advertiseHost: string;
+  readonly advertiseHost: string | undefined;
   readonly timeouts: Timeouts;
   readonly table: SharedArrayBuffer;
   readonly ring: SharedArrayBuffer;

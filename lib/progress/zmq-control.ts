@@ -1,3 +1,4 @@
+import { LibcError, localAddressToward, resolveHost } from "../../ffi/libc/index.ts";
 import { type ZmqContext, type ZmqCurve, type ZmqSocketOptions } from "../../ffi/zmq/index.ts";
 import type { Frames } from "../protocol/index.ts";
 import type { ControlNetwork, ControlSocket } from "./dependencies.ts";
@@ -36,6 +37,7 @@ export class ZmqControl implements ControlNetwork {
     socket.connect(`tcp://${address}`);
     this.#reactor.watchSocket(socket);
     return {
+      localHost: localHostToward(address),
       send: (frames) => socket.send(frames),
       receive: () => socket.receive(3) as Frames | undefined,
       close: () => {
@@ -43,5 +45,17 @@ export class ZmqControl implements ControlNetwork {
         socket.close();
       },
     };
+  }
+}
+
+function localHostToward(address: string): string | undefined {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+  try {
+    return localAddressToward({ host: resolveHost(host), port: Number(address.slice(colon + 1)) });
+  } catch (error) {
+    // An unknown host or no route: the registry's silence will say so.
+    if (error instanceof LibcError) return undefined;
+    throw error;
   }
 }

@@ -2,15 +2,17 @@
 import { KVUserError } from "../errors.ts";
 import { createCmaTransport } from "./cma/index.ts";
 import { createShmTransport } from "./shm/index.ts";
+import { createTcpTransport } from "./tcp/index.ts";
 import type { Transport, TransportContext, TransportFactory } from "./transport.ts";
 
 const factories = new Map<string, TransportFactory>([
   ["shm", createShmTransport],
   ["cma", createCmaTransport],
+  ["tcp", createTcpTransport],
 ]);
 
 /** What `auto` offers, best first: the transports of one host, then those between hosts. */
-const AUTO = ["shm", "cma"] as const;
+const AUTO = ["shm", "cma", "tcp"] as const;
 
 /**
  * Makes a transport known under `name`. It runs in the progress thread, which has modules of its own: a transport of a

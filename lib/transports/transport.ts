@@ -54,8 +54,8 @@ export interface TransportContext {
   readonly reactor: Reactor;
   /** Milliseconds, monotonic; virtual in tests. */
   readonly now: () => number;
-  /** Address that peers of other hosts can dial, and that listeners bind to unless told otherwise. */
-  readonly advertiseHost: string;
+  /** The address at which peers are told to reach this host, if the user said one. */
+  readonly advertiseHost: string | undefined;
   readonly connectTimeoutMs: number;
   /** What the user gave under the transport's name, not yet validated. */
   readonly options: TransportData;
@@ -147,8 +147,11 @@ export interface InboundEnd {
 
 export interface Transport {
   readonly name: string;
-  /** Makes the decode's end for one prefill rank. */
-  openInbound(peer: string, events: InboundEvents): InboundEnd;
+  /**
+   * Makes the decode's end for one prefill rank. `host` is the address from which this host reaches the peer's registry:
+   * where to be reached unless the user said otherwise.
+   */
+  openInbound(peer: string, events: InboundEvents, host?: string): InboundEnd;
   /** Dials the offer that a decode rank sent. Throws a typed error where the offer cannot be used from here. */
   openOutbound(peer: string, offer: unknown, events: OutboundEvents): OutboundEnd;
   close(): void;

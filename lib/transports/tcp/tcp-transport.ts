@@ -1,4 +1,4 @@
-import { resolveHost, TcpListener, type TcpSocket } from "../../../ffi/libc/index.ts";
+import { type InternetAddress, resolveHost, TcpListener, type TcpSocket } from "../../../ffi/libc/index.ts";
 import { type Greeting, Lobby } from "../pairs/index.ts";
 import type {
   InboundEnd,
@@ -20,33 +20,22 @@ class TcpTransport implements Transport {
   readonly name = "tcp";
   readonly #context: TransportContext;
   readonly #options: TcpOptions;
-  readonly #listening: { readonly host: string; readonly port: number } | undefined;
-  readonly #lobby: Lobby<TcpSocket> | undefined;
+  /** By the host that peers are told. */
+  readonly #listening = new Map<string, { readonly address: InternetAddress; readonly lobby: Lobby<TcpSocket> }>();
   readonly #inbound = new Map<string, TcpInbound>();
   readonly #outbound = new Set<TcpOutbound>();
 
   constructor(context: TransportContext, options: TcpOptions) {
     this.#context = context;
     this.#options = options;
-    if (context.role === "prefill") return;
-    const host = resolveHost(context.advertiseHost);
-    const at = { host: options.host === undefined ? host : resolveHost(options.host), port: options.port };
-    // A connection inherits the listener's buffers, and only from the start do they count for the window scale.
-    const listener = TcpListener.listen(at, {
-      ...(options.receiveBufferBytes && { receiveBytes: options.receiveBufferBytes }),
-    });
-    this.#listening = { host, port: listener.address.port };
-    this.#lobby = new Lobby(listener, context, (socket) => {
-      const greeting = new GreetingReader(socket);
-      return () => this.#greet(socket, greeting);
-    });
+    if (context.role === "decode" && context.advertiseHost !== undefined) this.#listen(context.advertiseHost);
   }
 
-  openInbound(peer: string, events: InboundEvents): InboundEnd {
-    if (!this.#listening) throw new TypeError("the prefill role has no inbound ends");
+  openInbound(peer: string, events: InboundEvents, host = "127.0.0.1"): InboundEnd {
+    const { address } = this.#listen(this.#context.advertiseHost ?? host);
     const inbound: TcpInbound = new TcpInbound({
       peer,
-      address: this.#listening,
+      address,
       context: this.#context,
       options: this.#options,
       events,
@@ -70,7 +59,26 @@ class TcpTransport implements Transport {
 
   close(): void {
     for (const end of [...this.#outbound, ...this.#inbound.values()]) end.close();
-    this.#lobby?.close();
+    for (const { lobby } of this.#listening.values()) lobby.close();
+    this.#listening.clear();
+  }
+
+  #listen(name: string): { readonly address: InternetAddress; readonly lobby: Lobby<TcpSocket> } {
+    const known = this.#listening.get(name);
+    if (known) return known;
+    const options = this.#options;
+    const host = resolveHost(name);
+    const at = { host: options.host === undefined ? host : resolveHost(options.host), port: options.port };
+    // A connection inherits the listener's buffers, and only from the start do they count for the window scale.
+    const buffers = options.receiveBufferBytes ? { receiveBytes: options.receiveBufferBytes } : {};
+    const listener = TcpListener.listen(at, buffers);
+    const lobby = new Lobby(listener, this.#context, (socket) => {
+      const greeting = new GreetingReader(socket);
+      return () => this.#greet(socket, greeting);
+    });
+    const listening = { address: { host, port: listener.address.port }, lobby };
+    this.#listening.set(name, listening);
+    return listening;
   }
 
   /** A stranger's first bytes: a hello with a token that is waited for, or the door. */

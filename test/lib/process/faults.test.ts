@@ -10,7 +10,7 @@ const HALF = Array.from({ length: 16 }, (_, page) => 2 * page);
 const REST = Array.from({ length: 16 }, (_, page) => 2 * page + 1);
 const ALL = [...HALF, ...REST];
 
-const transports = ["shm", "cma"] as const;
+const transports = ["shm", "cma", "tcp"] as const;
 
 function ended(handle: KVSender | KVReceiver): boolean {
   return handle.poll() === KVPoll.Failed || handle.poll() === KVPoll.Success;
