@@ -19,6 +19,8 @@ type ParsedOptions = EngineOptions & {
   readonly port: number;
   readonly disaggregationBootstrapPort: number;
   readonly disaggregationTransferBackend: string;
+  readonly disaggregationAdvertiseHost?: string;
+  readonly disaggregationLease?: number;
   readonly apiKey?: string;
   readonly logLevel: LogLevel;
 };
@@ -33,13 +35,17 @@ export function parseArgs(argv: readonly string[], version: string): ServerArgs 
   const {
     host,
     port,
-    disaggregationBootstrapPort,
-    disaggregationTransferBackend: _,
+    disaggregationBootstrapPort: bootstrapPort,
+    disaggregationTransferBackend: transferBackend,
+    disaggregationAdvertiseHost: advertiseHost,
+    disaggregationLease: lease,
     apiKey,
     logLevel,
     ...engine
   } = command.opts<ParsedOptions>();
-  return { engine, host, port, bootstrapPort: disaggregationBootstrapPort, apiKey, logLevel };
+  const leaseMs = lease === undefined ? undefined : lease * 1_000;
+  const disaggregation = { bootstrapHost: host, bootstrapPort, transferBackend, advertiseHost, leaseMs };
+  return { engine: { ...engine, disaggregation }, host, port, bootstrapPort, apiKey, logLevel };
 }
 
 export { CommanderError };
@@ -86,7 +92,9 @@ function createCommand(version: string): Command {
         .default("null"),
     )
     .option("--disaggregation-bootstrap-port <port>", "port of the registry", port, defaults.bootstrapPort)
-    .option("--disaggregation-transfer-backend <name>", "how the KV cache travels", "auto")
+    .option("--disaggregation-transfer-backend <name>", "how the KV cache travels: auto, or names with commas", "auto")
+    .option("--disaggregation-advertise-host <address>", "where the other half reaches this one (default: found out)")
+    .option("--disaggregation-lease <seconds>", "silence after which the other half is dead (default: 5)", positive)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(logLevels).default("info"));
 }
 

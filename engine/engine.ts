@@ -1,7 +1,8 @@
 import { basename, resolve } from "node:path";
 import { Checkpoint } from "./checkpoint/index.ts";
 import { OptionError, RequestError } from "./errors.ts";
-import { heapMemory, KvPool } from "./kvcache/index.ts";
+import { fakeBootstrap, halfOf, type KvLink } from "./disaggregation/index.ts";
+import { KvPool } from "./kvcache/index.ts";
 import { type Decoder, loadModel } from "./model/index.ts";
 import { defaults, type EngineOptions } from "./options.ts";
 import { poolPages } from "./pool-size.ts";
@@ -13,7 +14,6 @@ import {
   type Role,
   Scheduler,
   Sequence,
-  wholeRole,
 } from "./scheduler/index.ts";
 import { ChatTemplate, Tokenizer } from "./tokenizer/index.ts";
 
@@ -37,6 +37,7 @@ interface EngineParts {
   readonly chatTemplate: ChatTemplate | undefined;
   readonly pool: KvPool;
   readonly role: Role;
+  readonly transfer: KvLink | undefined;
 }
 
 /** A model that generates: checkpoint, tokenizer, cache and scheduler put together. Knows nothing of HTTP. */
@@ -49,6 +50,8 @@ export class Engine {
   readonly chatTemplate: ChatTemplate | undefined;
   readonly pool: KvPool;
   readonly role: Role;
+  /** The end of the KV transfer; undefined where one server does both halves. */
+  readonly transfer: KvLink | undefined;
   readonly scheduler: Scheduler;
   readonly vocabularySize: number;
   readonly #eosTokenIds: ReadonlySet<number>;
@@ -65,6 +68,7 @@ export class Engine {
     this.chatTemplate = parts.chatTemplate;
     this.pool = parts.pool;
     this.role = parts.role;
+    this.transfer = parts.transfer;
     this.vocabularySize = model.vocabularySize;
     this.#eosTokenIds = parts.checkpoint.eosTokenIds;
     this.scheduler = new Scheduler({
@@ -87,14 +91,19 @@ export class Engine {
     }
     const tokenizer = await Tokenizer.load(options.tokenizerPath ?? options.modelPath);
     const chatTemplate = await loadChatTemplate(options, tokenizer);
+    const link = halfOf(options);
     const pool = new KvPool({
       layout: model.layout,
       pageSize: options.pageSize ?? defaults.pageSize,
       pages: poolPages(options, model.layout, contextLength),
-      memory: heapMemory,
+      memory: link.memory,
       seed: options.randomSeed ?? defaults.randomSeed,
     });
-    return new Engine({ options, checkpoint, model, tokenizer, chatTemplate, pool, role: wholeRole });
+    const maxRunning = options.maxRunningRequests ?? defaults.maxRunningRequests;
+    const { role, transfer } = await link.open(pool, maxRunning);
+    const engine = new Engine({ options, checkpoint, model, tokenizer, chatTemplate, pool, role, transfer });
+    role.attach?.(engine.scheduler);
+    return engine;
   }
 
   /** Whether the engine has shown that it can generate. */
@@ -106,10 +115,16 @@ export class Engine {
   async warmUp(): Promise<void> {
     this.scheduler.start();
     const sampling = { ...defaultSampling, temperature: 0, maxNewTokens: WARM_UP_TOKENS, ignoreEos: true };
-    const sequence = this.submit(this.prepare({ id: "warm-up", prompt: [0, 1, 2], sampling }));
+    const bootstrap = this.fakeBootstrap;
+    const sequence = this.submit(this.prepare({ id: "warm-up", prompt: [0, 1, 2], sampling, bootstrap }));
     await sequence.done();
     if (sequence.error !== undefined) throw sequence.error;
     this.#ready = true;
+  }
+
+  /** What requests that are to stay inside name as their other half; undefined where there is none. */
+  get fakeBootstrap(): BootstrapAddress | undefined {
+    return this.transfer ? fakeBootstrap : undefined;
   }
 
   /** Calls `listener` with every sequence that ends. */
@@ -150,6 +165,7 @@ export class Engine {
   async close(): Promise<void> {
     this.#ready = false;
     await this.scheduler.close();
+    await this.transfer?.close();
     this.pool.close();
   }
 

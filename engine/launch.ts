@@ -2,7 +2,6 @@ import type { Logger } from "pino";
 import packageJson from "../package.json" with { type: "json" };
 import type { ServerArgs } from "./args.ts";
 import { Engine } from "./engine.ts";
-import { OptionError } from "./errors.ts";
 import { createApp, serve } from "./server/index.ts";
 
 export interface RunningServer {
@@ -14,11 +13,13 @@ export interface RunningServer {
 
 /** Loads an engine, serves it and warms it up; `/health` answers 503 in between. @throws {CheckpointError | OptionError} */
 export async function launch(args: ServerArgs, log: Logger): Promise<RunningServer> {
-  const { disaggregationMode: mode = "null" } = args.engine;
-  if (mode !== "null") throw new OptionError("--disaggregation-mode", `${mode} is not supported yet; null is`);
   const engine = await Engine.create(args.engine);
   const { pool } = engine;
   log.info({ pages: pool.allocator.pages, pageSize: pool.pageSize, context: engine.contextLength }, "model loaded");
+  if (engine.transfer) {
+    const { transports, unusableTransports: unusable } = engine.transfer.manager;
+    log.info({ transports, unusable, bootstrapPort: engine.transfer.bootstrapPort }, "transfer ready");
+  }
   const app = createApp(engine, {
     apiKey: args.apiKey,
     log,
@@ -26,7 +27,7 @@ export async function launch(args: ServerArgs, log: Logger): Promise<RunningServ
       host: server.host,
       port: server.port,
       version: packageJson.version,
-      bootstrapPort: args.bootstrapPort,
+      bootstrapPort: engine.transfer?.bootstrapPort ?? args.bootstrapPort,
     }),
   });
   const server = serve(app, args.host, args.port);

@@ -1,3 +1,4 @@
+import type { DisaggregationOptions } from "./disaggregation/index.ts";
 import type { RopePrecisionOption } from "./model/index.ts";
 import type { DisaggregationMode } from "./scheduler/index.ts";
 
@@ -23,6 +24,8 @@ export interface EngineOptions {
   readonly chunkedPrefillSize?: number;
   readonly randomSeed?: number;
   readonly disaggregationMode?: DisaggregationMode;
+  /** For modes other than null. */
+  readonly disaggregation?: DisaggregationOptions;
 }
 
 export const defaults = {

@@ -56,6 +56,7 @@ export class KVManager implements AsyncDisposable {
     this.#capacity = { pages: finite(pageCapacity(parts.layout)), auxSlots: finite(auxCapacity(parts.layout)) };
     this.#owner = {
       table: this.#table,
+      transports: this.#host.transports,
       submit: (command: Command) => this.#host.submit(command),
       roomEnded: (handle) => {
         if (this.#rooms.get(handle.room) === handle) this.#rooms.delete(handle.room);

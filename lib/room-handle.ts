@@ -5,6 +5,8 @@ import { KVPoll, type RoomTable, type SlotRef } from "./rooms/index.ts";
 /** What a room's owner needs of its manager. */
 export interface RoomOwner {
   readonly table: RoomTable;
+  /** The names of the manager's transports, as rooms number them. */
+  readonly transports: readonly string[];
   submit(command: Command): void;
   /** The room's number may be used again. */
   roomEnded(handle: RoomHandle): void;
@@ -19,6 +21,8 @@ export interface TransferMetric {
   /** From the last `send` to the end: what is left of the transfer when the computation is over. Senders only. */
   readonly tailLatencyS: number;
   readonly transferTotalBytes: number;
+  /** What carried the bytes. */
+  readonly transport: string | undefined;
 }
 
 /** What senders and receivers have in common: a room's state, its end, and the return of its pages. */
@@ -34,6 +38,7 @@ export abstract class RoomHandle {
   #error: KVTransferError | undefined;
   #cleared = false;
   #figures: ReturnType<RoomTable["figures"]> | undefined;
+  #transport: string | undefined;
 
   protected constructor(owner: RoomOwner, room: number, ref: SlotRef) {
     this.owner = owner;
@@ -51,6 +56,11 @@ export abstract class RoomHandle {
   poll(): KVPoll {
     if (this.#cleared) return this.#last;
     return (this.#last = this.owner.table.state(this.ref) ?? this.#last);
+  }
+
+  /** Settles when both sides know each other (WaitingForInput or beyond), or when the room has ended. */
+  known(): Promise<void> {
+    return this.owner.table.wait(this.ref, (state) => state !== KVPoll.Bootstrapping);
   }
 
   /** Whether the pages are free (see {@link released}). */
@@ -72,6 +82,7 @@ export abstract class RoomHandle {
       allocLatencyS: seconds(createdAt, startedAt),
       tailLatencyS: seconds(suppliedAt, endedAt),
       transferTotalBytes: bytes,
+      transport: this.#cleared ? this.#transport : this.#transportName(),
     };
   }
 
@@ -86,6 +97,7 @@ export abstract class RoomHandle {
     this.poll();
     this.failureException();
     this.#figures = this.owner.table.figures(this.ref);
+    this.#transport = this.#transportName();
     this.#cleared = true;
     this.owner.submit({ op: "clear", ref: this.ref });
   }
@@ -100,6 +112,11 @@ export abstract class RoomHandle {
 
   protected assertOpen(call: string): void {
     if (this.#cleared) throw new KVUserError("CLOSED", `${call}: the room was cleared`, { room: this.room });
+  }
+
+  #transportName(): string | undefined {
+    const index = this.owner.table.transport(this.ref);
+    return index === undefined ? undefined : this.owner.transports[index];
   }
 
   #settle(): void {

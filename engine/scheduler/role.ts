@@ -1,4 +1,6 @@
-import type { GenerationRequest } from "./request.ts";
+import type { RequestError } from "../errors.ts";
+import type { GeneratedToken } from "./output.ts";
+import type { FinishReason, GenerationRequest } from "./request.ts";
 import type { Sequence } from "./sequence.ts";
 
 export type DisaggregationMode = "null" | "prefill" | "decode";
@@ -23,8 +25,21 @@ export interface Role {
   takes(sequence: Sequence): boolean;
   /** Lets go of a sequence that is aborted; true when the role held it. */
   drop(sequence: Sequence): boolean;
+  /** Called once, before anything else: where sequences are handed back. */
+  attach?(scheduler: RoleScheduler): void;
   /** Sequences that the role holds. */
   readonly held: Iterable<Sequence>;
+}
+
+/** What of a scheduler its role uses. */
+export interface RoleScheduler {
+  readonly running: number;
+  enqueue(sequence: Sequence): void;
+  resume(sequence: Sequence): void;
+  receive(sequence: Sequence, token: GeneratedToken): void;
+  finish(sequence: Sequence, reason: FinishReason): void;
+  fail(sequence: Sequence, error: RequestError): void;
+  wake(): void;
 }
 
 /** Prefill and decode in one server. */

@@ -3,6 +3,14 @@ import type { GenerationOutput } from "./output.ts";
 import type { GenerationRequest } from "./request.ts";
 import { Signal } from "./signal.ts";
 
+/** A cache's way from one server to the other. */
+export interface TransferReport {
+  readonly transport: string | undefined;
+  readonly pages: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
 /** A request on its way through the engine: its pages, how far it is, what came out. */
 export class Sequence {
   readonly request: GenerationRequest;
@@ -18,6 +26,8 @@ export class Sequence {
   computed = 0;
   /** Set from outside at any time; the scheduler acts on it between two steps. */
   abortReason: string | undefined;
+  /** What moving the cache took, where it was moved. */
+  transfer: TransferReport | undefined;
   /** Why it failed, where it did. */
   error: RequestError | undefined;
 

@@ -4,6 +4,7 @@ import type { Engine, GenerationInput } from "../engine.ts";
 import { RequestError } from "../errors.ts";
 import type { GeneratedToken, Sequence } from "../scheduler/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { readBootstrap } from "./bootstrap-request.ts";
 import { openaiErrorBody, parseBody, toRequestError } from "./errors.ts";
 import { abandon, changesOf, finishAll, startGenerations } from "./generation.ts";
 import { finish, OutputCursor, usage } from "./openai-answer.ts";
@@ -56,6 +57,7 @@ function readInputs(body: CompletionRequest): GenerationInput[] {
     prompt,
     sampling,
     logprobs,
+    bootstrap: readBootstrap(body, index, all.length),
   }));
 }
 

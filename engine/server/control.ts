@@ -35,5 +35,7 @@ export function controlRoutes(engine: Engine): Hono {
 async function generateOne(engine: Engine): Promise<void> {
   const sampling = { ...defaultSampling, temperature: 0, maxNewTokens: 1 };
   const id = `health-${crypto.randomUUID()}`;
-  await finishAll(engine, [engine.submit(engine.prepare({ id, prompt: [0], sampling }))]);
+  await finishAll(engine, [
+    engine.submit(engine.prepare({ id, prompt: [0], sampling, bootstrap: engine.fakeBootstrap })),
+  ]);
 }

@@ -19,6 +19,7 @@ export function generateAnswer(sequence: Sequence, tokenizer: Tokenizer, withTex
       completion_tokens: output.tokens.length,
       cached_tokens: 0,
       e2e_latency: ((sequence.finishedAt ?? performance.now()) - sequence.submittedAt) / 1000,
+      ...(sequence.transfer ? { kv_transfer: sequence.transfer } : {}),
       ...(request.logprobs === undefined ? {} : logprobInfo(sequence, tokenizer, withText)),
     },
   };

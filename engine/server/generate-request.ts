@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { GenerationInput } from "../engine.ts";
 import { RequestError } from "../errors.ts";
+import { bootstrapFields, readBootstrap } from "./bootstrap-request.ts";
 import { type LogprobOptions, samplingParamsSchema } from "../sampling/index.ts";
 
 const ids = z.array(z.number().int().nonnegative());
@@ -18,6 +19,7 @@ export const generateRequestSchema = z.looseObject({
   top_logprobs_num: z.union([count, z.array(count)]).nullish(),
   token_ids_logprob: z.null("is not supported").optional(),
   return_text_in_logprobs: z.boolean().nullish(),
+  ...bootstrapFields,
 });
 
 export type GenerateRequest = z.infer<typeof generateRequestSchema>;
@@ -41,6 +43,7 @@ export function readGenerateRequest(body: GenerateRequest): { inputs: Generation
       prompt,
       sampling: pick(body.sampling_params, index, "sampling_params"),
       logprobs: wanted ? readLogprobOptions(start, top) : undefined,
+      bootstrap: readBootstrap(body, index, prompts.length),
     };
   });
   return { inputs, list };

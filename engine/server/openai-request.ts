@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RequestError } from "../errors.ts";
 import { type LogprobOptions, type SamplingParams, samplingParamsSchema } from "../sampling/index.ts";
+import { bootstrapFields } from "./bootstrap-request.ts";
 import { describeIssues } from "./errors.ts";
 
 const positive = z.number().int().min(1);
@@ -13,6 +14,7 @@ export const openaiCommonFields = {
   max_tokens: positive.nullish(),
   rid: z.string().nullish(),
   seed: z.number().int().nullish(),
+  ...bootstrapFields,
 };
 
 /** Names that mean the same here and in `sampling_params`. */

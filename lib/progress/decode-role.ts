@@ -226,6 +226,7 @@ export class DecodeRole implements InboundPairEvents {
     room.waitingFor = "the last byte";
     room.deadlineAt = now() + timeouts.transferMs;
     table.setFigure(room.ref, "startedAt", now());
+    table.setTransport(room.ref, this.#dependencies.self.transports.indexOf(sources[0]?.pair.transport ?? ""));
     for (const { pair, dummy, infos } of sources) {
       pair.expect(tag);
       const header = { pair: pair.id, room: room.room, tag, auxIndex, decodePrefixTokens, dummy, infos };

@@ -242,6 +242,7 @@ export class PrefillRole implements OutboundPairEvents {
     if (room.supplied === 0 && !room.complete) return;
     if (table.advance(room.ref, KVPoll.Transferring)) {
       table.setFigure(room.ref, "startedAt", now());
+      table.setTransport(room.ref, this.#dependencies.self.transports.indexOf(first.pair.transport ?? ""));
       room.waitingFor = "the last write";
       room.deadlineAt = now() + timeouts.transferMs;
     }

@@ -21,7 +21,7 @@ const SLOT_DOUBLES = SLOT_BYTES / 8;
 const ERROR_OFFSET = 128;
 const ERROR_BYTES = SLOT_BYTES - ERROR_OFFSET;
 
-const Word = { status: 0, errorLength: 1, decodePrefixTokens: 2, pages: 3 } as const;
+const Word = { status: 0, errorLength: 1, decodePrefixTokens: 2, transport: 3 } as const;
 const Double = { bytes: 2, createdAt: 3, startedAt: 4, endedAt: 5, roomId: 6, suppliedAt: 7 } as const;
 
 export const MAX_SLOTS = 0xffff;
@@ -198,6 +198,17 @@ export class RoomTable {
       const wait = Atomics.waitAsync(this.#words, index, word);
       if (wait.async) await wait.value;
     }
+  }
+
+  /** Which of the manager's transports carries the room, by its place in their list; undefined before that is known. */
+  transport(ref: SlotRef): number | undefined {
+    const stored = Atomics.load(this.#words, ref.slot * SLOT_WORDS + Word.transport);
+    return stored === 0 ? undefined : stored - 1;
+  }
+
+  /** Progress thread. */
+  setTransport(ref: SlotRef, index: number): void {
+    Atomics.store(this.#words, ref.slot * SLOT_WORDS + Word.transport, index + 1);
   }
 
   #status(ref: SlotRef): number | undefined {
