@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeMachines } from "./describe.ts";
 import { MachineError } from "./errors.ts";
@@ -7,8 +8,7 @@ import { Machine } from "./machine.ts";
 
 describeMachines("a command in a machine", () => {
   let machine: Machine;
-  // Beside this file rather than in the system's folder for such things, which a machine may not see under the same name.
-  const folder = mkdtempSync(join(import.meta.dir, ".command-test-"));
+  const folder = mkdtempSync(join(tmpdir(), "kvwire-command-"));
   const note = join(folder, "note");
 
   beforeAll(async () => {

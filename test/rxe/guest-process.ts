@@ -55,7 +55,7 @@ export class GuestProcess {
     this.#send(FrameKind.resize, JSON.stringify(size));
   }
 
-  /** A frame of the machine's agent for this command. */
+  /** A frame of the machine's guest program for this command. */
   receive(kind: number, payload: Uint8Array): void {
     if (kind === FrameKind.stdout) this.#onStdout(payload);
     else if (kind === FrameKind.stderr) this.#onStderr(payload);

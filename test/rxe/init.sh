@@ -1,7 +1,7 @@
 #!/bin/busybox sh
-# Process 1 of the virtual machine, in the initramfs. It makes the host's root file system, read-only, with an overlay in
-# memory on top, into the machine's own, makes the RDMA device and runs the agent. Everything that can be done with
-# busybox and the modules of the initramfs is: a program from the host comes through two layers of emulation.
+# Process 1 of the virtual machine, in the initramfs. It makes the host's root file system, read-only, with an overlay
+# in memory on top, into the machine's own, makes the RDMA device and runs the guest program. Everything that can be
+# done with busybox and the modules of the initramfs is: a program from the host comes through two layers of emulation.
 # The KVWIRE_* variables come from the kernel command line.
 busybox=/bin/busybox
 
@@ -18,7 +18,7 @@ mount_root() {
   $busybox mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work root /root
 }
 
-# Silent when all went well: the agent takes every line for a complaint.
+# Silent when all went well: the guest program takes every line for a complaint.
 set_up() {
   $busybox mkdir -p /root/dev/pts /root/dev/shm /root/lib/modules
   $busybox mount -t devpts -o mode=620,ptmxmode=666 devpts /root/dev/pts
@@ -47,13 +47,13 @@ load boot.order
 mount_root
 for tree in proc sys dev; do $busybox mount --move /$tree /root/$tree; done
 
-# The kernel asks for modules from this root, not from the one that the agent is in.
+# The kernel asks for modules from this root, not from the one that the guest program is in.
 printf '#!%s sh\nexec %s chroot /root /sbin/modprobe "$@"\n' $busybox $busybox >/sbin/modprobe
 $busybox chmod 755 /sbin/modprobe
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 ulimit -l unlimited
 ulimit -n 65536
 # Bun starts while the set-up runs; it reads the complaints from its standard input.
-set_up 2>&1 </root/dev/null | $busybox chroot /root "$KVWIRE_BUN" "$KVWIRE_AGENT" >/root/dev/console 2>&1
-echo "kvwire: the agent ended" >/root/dev/console
+set_up 2>&1 </root/dev/null | $busybox chroot /root "$KVWIRE_BUN" "$KVWIRE_GUEST" >/root/dev/console 2>&1
+echo "kvwire: the guest program ended" >/root/dev/console
 $busybox poweroff -f

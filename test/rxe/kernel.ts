@@ -68,7 +68,8 @@ export async function ensureKernel(): Promise<Kernel> {
     // Another run may have put the same folder there meanwhile: rename refuses to replace it, and it is as good.
     const other = readdirSync(cache).find((name) => name.startsWith("linux-image-"));
     if (other !== undefined) return describe(join(cache, other));
-    throw new MachineUnavailableError(`cannot get a kernel: ${failureOf(cause)}`, { remedy: "apt-get update", cause });
+    const remedy = process.getuid?.() === 0 ? "apt-get update" : "sudo apt-get update";
+    throw new MachineUnavailableError(`cannot get a kernel: ${failureOf(cause)}`, { remedy, cause });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }

@@ -15,7 +15,7 @@ export interface MachineOptions extends Partial<Hardware> {
   readonly address?: string;
   /** Lines for its /etc/hosts. */
   readonly hosts?: readonly { readonly address: string; readonly name: string }[];
-  /** From the start of QEMU to the agent's first word. */
+  /** From the start of QEMU to the guest program's first word. */
   readonly bootTimeoutMs?: number;
 }
 
@@ -79,7 +79,7 @@ export class Machine {
     const hardware = { processors: 2, memoryMiB: 4096, link: { kind: "alone" }, number: 1, ...options } as const;
     const variables = {
       KVWIRE_BUN: process.execPath,
-      KVWIRE_AGENT: join(import.meta.dir, "agent.ts"),
+      KVWIRE_GUEST: join(import.meta.dir, "guest.ts"),
       KVWIRE_MODULES: kernel.modules,
       KVWIRE_NAME: name,
       KVWIRE_ADDRESS: address,

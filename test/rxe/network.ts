@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Machine, type MachineOptions } from "./machine.ts";
 
@@ -14,11 +14,12 @@ export class Network {
   readonly #count: 1 | 2;
   readonly #options: NetworkOptions;
   /** Holds the two ends of the link, which are unix sockets. */
-  readonly #folder = mkdtempSync(join(tmpdir(), "kvwire-link-"));
+  readonly #folder: string | undefined;
 
   private constructor(count: 1 | 2, options: NetworkOptions) {
     this.#count = count;
     this.#options = options;
+    if (count === 2) this.#folder = mkdtempSync(join(tmpdir(), "kvwire-link-"));
   }
 
   static async start(count: 1 | 2, options: NetworkOptions): Promise<Network> {
@@ -60,7 +61,7 @@ export class Network {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#machines.map((machine) => machine.powerCut()));
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #boot(index: number): Promise<Machine> {
@@ -68,13 +69,17 @@ export class Network {
       name: `host${place + 1}`,
       address: `10.77.0.${place + 1}`,
     });
-    const end = (place: number): string => join(this.#folder, `end${place + 1}`);
+    const folder = this.#folder;
+    const end = (place: number): string => join(folder ?? "", `end${place + 1}`);
+    // More emulated processors than real ones cost more than they bring: two machines would halve each other's speed.
+    const share = Math.floor(availableParallelism() / this.#count);
     return Machine.boot({
+      processors: Math.min(2, Math.max(1, share)),
       ...this.#options,
       ...host(index),
       number: index + 1,
       hosts: Array.from({ length: this.#count }, (_, place) => host(place)),
-      link: this.#count === 1 ? { kind: "alone" } : { kind: "socket", own: end(index), peer: end(1 - index) },
+      link: folder === undefined ? { kind: "alone" } : { kind: "socket", own: end(index), peer: end(1 - index) },
     });
   }
 }

@@ -28,8 +28,9 @@ const kernelWords = [
 ];
 
 /**
- * The command line of one machine. Standard input and output are the agent's port, standard error is the console: nothing
- * has a name that another machine could take. `setpriv` ties QEMU's life to this process, however that dies.
+ * The command line of one machine. Standard input and output are the guest program's port, standard error is the
+ * console: nothing has a name that another machine could take. `setpriv` ties QEMU's life to this process, however that
+ * dies.
  */
 export function qemuCommand(
   kernel: Kernel,
@@ -45,8 +46,8 @@ export function qemuCommand(
     "-m", String(hardware.memoryMiB), "-nodefaults", "-display", "none", "-no-reboot",
     "-kernel", kernel.image, "-initrd", initramfs, "-append", [...kernelWords, ...words].join(" "),
     "-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console",
-    "-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci",
-    "-device", "virtserialport,chardev=agent,name=kvwire",
+    "-chardev", "stdio,id=guest,signal=off", "-device", "virtio-serial-pci",
+    "-device", "virtserialport,chardev=guest,name=kvwire",
     "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
     "-device", "virtio-9p-pci,fsdev=host,mount_tag=host",
     ...linkArguments(hardware),

@@ -3,6 +3,12 @@ import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { TerminalSize } from "./wire.ts";
 
+/** Where the command was typed: package managers start scripts in the package's own folder and tell in a variable. */
+function typedIn(): string {
+  const { npm_lifecycle_event, INIT_CWD, npm_config_local_prefix } = process.env;
+  return (npm_lifecycle_event === "vm" && (INIT_CWD ?? npm_config_local_prefix)) || process.cwd();
+}
+
 /** Runs a command with this process's environment and streams; its exit code. */
 export function runStreamed(
   machine: Machine,
@@ -10,7 +16,8 @@ export function runStreamed(
   timeoutMs: number | undefined,
 ): Promise<number> {
   const child = machine.spawn(command, {
-    env: process.env,
+    cwd: typedIn(),
+    env: { ...process.env, PWD: undefined },
     onStdout: (chunk) => process.stdout.write(chunk),
     onStderr: (chunk) => process.stderr.write(chunk),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
@@ -34,7 +41,8 @@ function terminalSize(): TerminalSize {
 export async function runShell(machine: Machine): Promise<number> {
   if (!process.stdin.isTTY) return await runStreamed(machine, ["/bin/bash"], undefined);
   const shell = machine.spawn(["/bin/bash", "-i"], {
-    env: process.env,
+    cwd: typedIn(),
+    env: { ...process.env, PWD: undefined },
     terminal: terminalSize(),
     onStdout: (chunk) => process.stdout.write(chunk),
   });
@@ -59,7 +67,8 @@ export async function runOnTwoHosts(
       const stdout = new PrefixedLines(`${machine.name}: `, process.stdout);
       const stderr = new PrefixedLines(`${machine.name}: `, process.stderr);
       const child = machine.spawn(lines[index]!, {
-        env: process.env,
+        cwd: typedIn(),
+        env: { ...process.env, PWD: undefined },
         onStdout: (chunk) => stdout.write(chunk),
         onStderr: (chunk) => stderr.write(chunk),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),

@@ -1,5 +1,5 @@
 /**
- * The frames that cross the virtio-serial port between the host and the agent in the virtual machine:
+ * The frames that cross the virtio-serial port between the host and the guest program in the virtual machine:
  * kind u8, command id u32, payload length u32 (both little-endian), payload.
  * @module
  */
