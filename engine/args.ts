@@ -26,7 +26,7 @@ type ParsedOptions = EngineOptions & {
 };
 
 /**
- * Reads the command line (without the runtime and the script). Help and version are printed here.
+ * Reads the command line (without the runtime and the script). Help and version are printed here, errors only thrown.
  * @throws {CommanderError} with the exit code; its message names the flag and what it takes.
  */
 export function parseArgs(argv: readonly string[], version: string): ServerArgs {
@@ -57,6 +57,7 @@ function createCommand(version: string): Command {
     .description("Serves a Llama, Qwen2 or DeepSeek-V3 checkpoint over HTTP, alone or as half of a disaggregated pair.")
     .version(version)
     .exitOverride()
+    .configureOutput({ outputError: () => {} })
     .requiredOption("--model-path <dir>", "Hugging Face checkpoint directory")
     .option("--tokenizer-path <dir>", "where tokenizer.json lies (default: the model's directory)")
     .option("--served-model-name <name>", "name in answers (default: the directory's)")

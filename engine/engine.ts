@@ -17,7 +17,8 @@ import {
 } from "./scheduler/index.ts";
 import { ChatTemplate, Tokenizer } from "./tokenizer/index.ts";
 
-const WARM_UP_TOKENS = 2;
+/** Enough for the kernels to be compiled before the first request. */
+const WARM_UP_TOKENS = 32;
 
 /** A generation as a caller asks for it. */
 export interface GenerationInput {
@@ -114,9 +115,11 @@ export class Engine {
   /** Starts the scheduler and generates a little, so that the first request meets compiled code. */
   async warmUp(): Promise<void> {
     this.scheduler.start();
-    const sampling = { ...defaultSampling, temperature: 0, maxNewTokens: WARM_UP_TOKENS, ignoreEos: true };
-    const bootstrap = this.fakeBootstrap;
-    const sequence = this.submit(this.prepare({ id: "warm-up", prompt: [0, 1, 2], sampling, bootstrap }));
+    const room = Math.floor(Math.min(this.contextLength, this.pool.capacityTokens) / 2);
+    const tokens = Math.max(1, Math.min(WARM_UP_TOKENS, room));
+    const sampling = { ...defaultSampling, temperature: 0, maxNewTokens: tokens, ignoreEos: true };
+    const prompt = Array.from({ length: tokens }, () => 0);
+    const sequence = this.submit(this.prepare({ id: "warm-up", prompt, sampling, bootstrap: this.fakeBootstrap }));
     await sequence.done();
     if (sequence.error !== undefined) throw sequence.error;
     this.#ready = true;

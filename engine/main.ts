@@ -23,8 +23,11 @@ async function main(argv: readonly string[]): Promise<void> {
 try {
   await main(process.argv.slice(2));
 } catch (cause) {
-  // Commander has said it already; our own refusals are sentences; anything else is a bug and shows its stack.
-  if (cause instanceof CommanderError) process.exit(cause.exitCode);
+  // Refusals are sentences; anything else is a bug and shows its stack.
+  if (cause instanceof CommanderError) {
+    if (cause.exitCode !== 0) console.error(cause.message);
+    process.exit(cause.exitCode);
+  }
   if (cause instanceof OptionError || cause instanceof CheckpointError) {
     console.error(`error: ${cause.message}`);
     process.exit(1);
