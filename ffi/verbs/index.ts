@@ -35,7 +35,7 @@ export { MemoryWindow, nextKey } from "./memory-window.ts";
 export { type GidEntry, Port, type PortAttributes } from "./port.ts";
 export { ProtectionDomain } from "./protection-domain.ts";
 export { QueuePair, type QueuePairCapabilities, type QueuePairOptions } from "./queue-pair.ts";
-export type { QueuePairAttributes, QueuePairStateName } from "./queue-pair-attributes.ts";
+export type { QueriedAttributes, QueuePairAttributes, QueuePairStateName } from "./queue-pair-attributes.ts";
 export { connect, type ConnectOptions, type Endpoint, openDatagrams } from "./queue-pair-connect.ts";
 export { drain, DRAIN_MARKER, type DrainOptions } from "./queue-pair-drain.ts";
 export { type QueuePairTypeName } from "./queue-pair-state.ts";

@@ -33,6 +33,14 @@ export class MemoryWindow extends Resource {
   }
 
   /**
+   * A bound window must go before the queue pair and the region that it was bound by, or the kernel holds those back
+   * (soft-RoCE waits 50 s in ibv_destroy_qp): closing either closes the window first, until it is bound anew.
+   */
+  unsafeBoundBy(queuePair: Resource, region: Resource): void {
+    this.reparent([this.protectionDomain, queuePair, region]);
+  }
+
+  /**
    * The key as libibverbs knows it: after a type 1 bind the new one. A type 2 window answers to the key that its bind
    * request named, which `nextKey` makes from this one.
    */

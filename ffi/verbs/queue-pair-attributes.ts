@@ -128,14 +128,18 @@ function encodeOne<K extends AttributeName>(name: K, given: Partial<QueuePairAtt
   return attribute.mask;
 }
 
-/** Everything that `attributes` knows, whether the device keeps it or not. */
-export function decodeAttributes(encoded: Encoded): QueuePairAttributes {
-  const entries = Object.entries(attributes).map(([name, attribute]) => [name, attribute.decode(encoded)]);
-  return Object.fromEntries(entries) as QueuePairAttributes;
+/** What can be asked; a rate limit can only be set. */
+export type QueriedAttributes = Omit<QueuePairAttributes, "rateLimit">;
+
+const queried = Object.entries(attributes).filter(([name]) => name !== "rateLimit");
+
+/** Everything that can be asked, whether the device keeps it or not. */
+export function decodeAttributes(encoded: Encoded): QueriedAttributes {
+  return Object.fromEntries(queried.map(([name, attribute]) => [name, attribute.decode(encoded)])) as never;
 }
 
 /** The mask that asks ibv_query_qp for all of them. */
-export const ALL_ATTRIBUTES = Object.values(attributes).reduce((mask, attribute) => mask | attribute.mask, A.CAP);
+export const QUERIED_MASK = queried.reduce((mask, [, attribute]) => mask | attribute.mask, A.CAP);
 
 /** The names that are given a value. @throws {VerbsUserError} for a name that is no attribute. */
 export function namesIn(given: Partial<QueuePairAttributes>): AttributeName[] {

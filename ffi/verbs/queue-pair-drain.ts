@@ -30,7 +30,12 @@ export function drain(queuePair: QueuePair, options: DrainOptions): void {
   drainQueue(queuePair, queuePair.sendCompletionQueue, () => queuePair.postSend(send), deadline, options);
   if (queuePair.sharedReceiveQueue) return;
   const receive = new ReceiveList({ requests: 1 }).receive(DRAIN_MARKER);
-  drainQueue(queuePair, queuePair.receiveCompletionQueue, () => queuePair.postReceive(receive), deadline, options);
+  const postReceive = () => {
+    queuePair.postReceive(receive);
+    // soft-RoCE does not look at a receive posted in ERR until it is told once more that this is an error.
+    queuePair.modify({ state: "ERR" });
+  };
+  drainQueue(queuePair, queuePair.receiveCompletionQueue, postReceive, deadline, options);
 }
 
 function drainQueue(

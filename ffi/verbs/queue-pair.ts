@@ -14,9 +14,10 @@ import { checked, created, unsupported, VerbsUserError } from "./errors.ts";
 import type { Gid } from "./gid.ts";
 import type { ProtectionDomain } from "./protection-domain.ts";
 import {
-  ALL_ATTRIBUTES,
+  QUERIED_MASK,
   decodeAttributes,
   encodeAttributes,
+  type QueriedAttributes,
   type QueuePairAttributes,
   type QueuePairStateName,
 } from "./queue-pair-attributes.ts";
@@ -152,11 +153,11 @@ export class QueuePair extends Resource {
   }
 
   /** What the device knows of it. @throws {VerbsError} */
-  query(): QueuePairAttributes & { readonly capabilities: QueuePairCapabilities } {
+  query(): QueriedAttributes & { readonly capabilities: QueuePairCapabilities } {
     const attributes = new StructBuffer(structs.queuePairAttributes);
     const init = new StructBuffer(structs.queuePairInitAttributes);
     const { ibv_query_qp } = verbs().symbols;
-    checked("ibv_query_qp", ibv_query_qp(this.unsafeAddress, attributes.address, ALL_ATTRIBUTES, init.address));
+    checked("ibv_query_qp", ibv_query_qp(this.unsafeAddress, attributes.address, QUERIED_MASK, init.address));
     const decoded = decodeAttributes(attributes);
     this.#enter(decoded.state);
     return { ...decoded, capabilities: decodeCapabilities(init) };
@@ -202,6 +203,7 @@ export class QueuePair extends Resource {
       .set("bind_info.addr", binding.address)
       .set("bind_info.length", binding.byteLength)
       .set("bind_info.mw_access_flags", binding.access);
+    window.unsafeBoundBy(this, region);
     checked("ibv_bind_mw", bind_mw(this.unsafeAddress, window.unsafeAddress, request.address));
   }
 
@@ -240,7 +242,7 @@ export class QueuePair extends Resource {
     if (list.datagrams !== (this.type === "UD" ? list.count : 0)) {
       throw wrong("INVALID_ARGUMENT", "sendTo is for UD queue pairs, which take nothing else");
     }
-    list.requireObjects(this.protectionDomain);
+    list.prepareObjects(this);
   }
 
   #notReady(): VerbsUserError {

@@ -8,7 +8,7 @@ import { VerbsUserError } from "./errors.ts";
 class Handle {
   readonly kind: string;
   readonly address: Address;
-  readonly #parents: readonly Handle[];
+  #parents: readonly Handle[] = [];
   readonly #children = new Set<Handle>();
   readonly #destroy: () => void;
   /** What must stay alive as long as the native object does, such as registered memory. */
@@ -18,9 +18,14 @@ class Handle {
   constructor(kind: string, address: Address, parents: readonly Handle[], destroy: () => void, retained: unknown) {
     this.kind = kind;
     this.address = address;
-    this.#parents = parents;
     this.#destroy = destroy;
     this.retained = retained;
+    this.reparent(parents);
+  }
+
+  reparent(parents: readonly Handle[]): void {
+    for (const parent of this.#parents) parent.#children.delete(this);
+    this.#parents = parents;
     for (const parent of parents) parent.#children.add(this);
   }
 
@@ -31,7 +36,7 @@ class Handle {
     this.#destroy();
     this.closed = true;
     this.retained = undefined;
-    for (const parent of this.#parents) parent.#children.delete(this);
+    this.reparent([]);
     forgotten.unregister(this);
     live.delete(this.address);
   }
@@ -115,6 +120,11 @@ export abstract class Resource {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** From now on closing these, instead of the parents so far, closes this one first. */
+  protected reparent(parents: readonly Resource[]): void {
+    this.#handle.reparent(parents.map((parent) => parent.#handle));
   }
 
   /** Keeps something else alive than what the constructor was given. */

@@ -6,7 +6,7 @@ import { VerbsUserError } from "./errors.ts";
 import type { MemoryRegion } from "./memory-region.ts";
 import type { MemoryWindow } from "./memory-window.ts";
 import { requireSame } from "./resource.ts";
-import type { ProtectionDomain } from "./protection-domain.ts";
+import type { QueuePair } from "./queue-pair.ts";
 import { WorkRequestList, type WorkRequestListOptions } from "./work-request.ts";
 
 const { fields } = structs.sendWorkRequest;
@@ -61,6 +61,7 @@ export class SendList extends WorkRequestList {
   largestInline = 0;
   /** Objects that the list points to, which must be open, and of the queue pair's domain, when it is posted. */
   readonly #objects: (AddressHandle | MemoryRegion | MemoryWindow)[] = [];
+  readonly #bindings: WindowBinding[] = [];
 
   constructor(options: WorkRequestListOptions) {
     super(structs.sendWorkRequest, options);
@@ -71,7 +72,9 @@ export class SendList extends WorkRequestList {
     this.opcodes = 0;
     this.datagrams = 0;
     this.largestInline = 0;
-    if (this.#objects.length > 0) this.#objects.length = 0;
+    if (this.#objects.length === 0) return;
+    this.#objects.length = 0;
+    this.#bindings.length = 0;
   }
 
   send(id: number, flags: number = SendFlag.SIGNALED): this {
@@ -155,6 +158,7 @@ export class SendList extends WorkRequestList {
   bindWindow(id: number, binding: WindowBinding, rkey: number, flags: number = SendFlag.SIGNALED): this {
     const { window, region } = binding;
     this.#objects.push(window, region);
+    this.#bindings.push(binding);
     const word = this.#begin(id, op.BIND_MW, flags);
     this.#address(word + WINDOW, window.unsafeAddress);
     this.words[word + WINDOW_RKEY] = rkey;
@@ -172,12 +176,16 @@ export class SendList extends WorkRequestList {
     return this;
   }
 
-  /** @throws {VerbsUserError} "CLOSED" or "FOREIGN_OBJECT", before the device follows a pointer to it. */
-  requireObjects(domain: ProtectionDomain): void {
+  /**
+   * Checks what the list points to before the device follows the pointers, and ties windows to what they are bound by.
+   * @throws {VerbsUserError} "CLOSED" or "FOREIGN_OBJECT"
+   */
+  prepareObjects(queuePair: QueuePair): void {
     for (const object of this.#objects) {
       object.requireOpen();
-      requireSame(domain, object.protectionDomain, object.kind);
+      requireSame(queuePair.protectionDomain, object.protectionDomain, object.kind);
     }
+    for (const { window, region } of this.#bindings) window.unsafeBoundBy(queuePair, region);
   }
 
   #begin(id: number, opcode: number, flags: number): number {
