@@ -1,10 +1,10 @@
 import { Status } from "./constants.ts";
 
 /** What a program can do about a failure, as opposed to which of the many statuses it was. */
-export type CudaErrorCode =
+export type CudaErrorKind =
   "CUDA_DRIVER_MISSING" | "CUDA_NO_DEVICE" | "CUDA_OUT_OF_MEMORY" | "CUDA_NOT_SUPPORTED" | "CUDA_CALL_FAILED";
 
-const codes: Partial<Record<number, CudaErrorCode>> = {
+const kinds: Partial<Record<number, CudaErrorKind>> = {
   [Status.memoryAllocation]: "CUDA_OUT_OF_MEMORY",
   [Status.insufficientDriver]: "CUDA_DRIVER_MISSING",
   [Status.noDevice]: "CUDA_NO_DEVICE",
@@ -21,20 +21,21 @@ export interface CudaFailure {
   readonly text: string;
 }
 
-/** A call of libcudart or libcuda did not answer success. */
+/** A call of libcudart, libcuda or NVRTC did not answer success. */
 export class CudaError extends Error {
-  readonly code: CudaErrorCode;
+  /** The status by name: `cudaErrorInvalidValue`. */
+  readonly code: string;
+  readonly kind: CudaErrorKind;
   readonly call: string;
   readonly status: number;
-  readonly statusName: string;
 
   constructor({ call, status, statusName, text }: CudaFailure, note = "", cause?: unknown) {
     super(`${call} answered ${statusName} (${status}): ${text}${note}`, cause === undefined ? undefined : { cause });
     this.name = "CudaError";
-    this.code = codes[status] ?? "CUDA_CALL_FAILED";
+    this.code = statusName;
+    this.kind = kinds[status] ?? "CUDA_CALL_FAILED";
     this.call = call;
     this.status = status;
-    this.statusName = statusName;
   }
 }
 

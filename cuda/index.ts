@@ -18,7 +18,7 @@ export {
   CompileError,
   CudaDriverMissingError,
   CudaError,
-  type CudaErrorCode,
+  type CudaErrorKind,
   type CudaFailure,
   CudaUsageError,
 } from "./errors.ts";

@@ -24,10 +24,10 @@ for (const libraries of realLibraries) {
         expect(() => open().deviceCount()).toThrow(
           expect.objectContaining({
             name: "CudaDriverMissingError",
-            code: "CUDA_DRIVER_MISSING",
+            kind: "CUDA_DRIVER_MISSING",
             call: "cudaGetDeviceCount",
             status: 35,
-            statusName: "cudaErrorInsufficientDriver",
+            code: "cudaErrorInsufficientDriver",
             message: expect.stringContaining("libcuda.so.1"),
           }),
         );

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { allowTracer, ANY_PROCESS } from "../../../ffi/libc/index.ts";
-import { HostTransport } from "../host/index.ts";
+import { HostMemory, HostTransport } from "../host/index.ts";
 import type { TransportFactory } from "../transport.ts";
 import { ProcessWriter } from "./process-writer.ts";
 
@@ -25,10 +25,13 @@ export const createCmaTransport: TransportFactory = (context) => {
         return new ProcessWriter(receiverPid, regions);
       },
     },
-    allow(pid) {
-      if (allow === "none" || pid === 0) return;
-      senders.add(pid);
-      allowTracer(allow === "any" || (allow === "auto" && senders.size > 1) ? ANY_PROCESS : pid);
-    },
+    memory: new HostMemory(context.buffers, {
+      share: false,
+      allow(pid) {
+        if (allow === "none" || pid === 0) return;
+        senders.add(pid);
+        allowTracer(allow === "any" || (allow === "auto" && senders.size > 1) ? ANY_PROCESS : pid);
+      },
+    }),
   });
 };

@@ -1,13 +1,14 @@
 import { ProcessMemory } from "../../../ffi/libc/index.ts";
-import type { GrantedRegion, PageWriter } from "../host/index.ts";
+import { CopyingWriter, type GrantedRegion } from "../host/index.ts";
 
 /** Writes pages with process_vm_writev, at the receiver's own addresses. */
-export class ProcessWriter implements PageWriter {
+export class ProcessWriter extends CopyingWriter {
   readonly destinationBases = undefined;
   readonly scratch: number;
   readonly #memory: ProcessMemory;
 
   constructor(receiverPid: number, regions: readonly GrantedRegion[]) {
+    super();
     this.#memory = new ProcessMemory(receiverPid);
     this.scratch = regions[0]!.address;
   }
@@ -16,7 +17,7 @@ export class ProcessWriter implements PageWriter {
     return this.#memory.add(source, destination, byteLength);
   }
 
-  flush(): void {
+  protected flush(): void {
     this.#memory.flush();
   }
 

@@ -21,6 +21,8 @@ export const FrameType = {
   ALIVE: 8,
   /** Receiver, before it closes: JSON {@link refusalSchema}. */
   REFUSED: 9,
+  /** Sender, before it closes: nothing is written any more, whatever becomes of this process. */
+  LEFT: 10,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
@@ -39,7 +41,7 @@ export const PROTOCOL_VERSION = 1;
 
 export const helloSchema = z.strictObject({
   version: z.literal(PROTOCOL_VERSION),
-  transport: z.enum(["shm", "cma"]),
+  transport: z.string().max(64),
   token: tokenSchema,
   nonce: tokenSchema,
 });
@@ -53,6 +55,16 @@ const regionSchema = z.strictObject({
   byteLength: count,
   /** Index of the packet's descriptor that holds it, and where in that; absent for memory that is no memfd. */
   share: z.strictObject({ descriptor: count, offset: count }).optional(),
+  /** For device memory: the allocation that it lies in, as other processes open it, and the GPU. */
+  device: z
+    .strictObject({
+      /** cudaIpcMemHandle_t in hexadecimal. */
+      handle: z.string().regex(/^[0-9a-f]{128}$/, "expected 128 hexadecimal digits"),
+      offset: count,
+      allocationBytes: count,
+      pciBusId: z.string().max(32),
+    })
+    .optional(),
 });
 export type Region = z.infer<typeof regionSchema>;
 

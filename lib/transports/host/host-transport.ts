@@ -9,6 +9,7 @@ import type {
   Transport,
   TransportContext,
 } from "../transport.ts";
+import type { ExposedMemory } from "./exposed-memory.ts";
 import { FrameType, type Hello, helloSchema, MAX_FRAME_BYTES } from "./frames.ts";
 import { InboundPair } from "./inbound-pair.ts";
 import { OutboundPair } from "./outbound-pair.ts";
@@ -18,15 +19,16 @@ import { packMessage, unpackMessage } from "./pair-socket.ts";
 const packet = NativeBuffer.allocate(MAX_FRAME_BYTES);
 
 export interface HostTransportOptions {
-  readonly name: "shm" | "cma";
+  readonly name: string;
   readonly writers: PageWriterFactory;
-  /** See {@link InboundPair}. */
-  readonly allow: (pid: number) => void;
+  readonly memory: ExposedMemory;
+  /** Lets go of what writers and memory share, after the last pair. */
+  readonly close?: () => void;
 }
 
 /** Transports between processes of one host: one listening unix socket for all senders, one socket a pair. */
 export class HostTransport implements Transport {
-  readonly name: "shm" | "cma";
+  readonly name: string;
   readonly #context: TransportContext;
   readonly #options: HostTransportOptions;
   readonly #inbound = new Map<string, InboundPair>();
@@ -47,7 +49,7 @@ export class HostTransport implements Transport {
       peer,
       context: this.#context,
       events,
-      allow: this.#options.allow,
+      memory: this.#options.memory,
       onClose: () => this.#inbound.delete(pair.token),
     });
     this.#inbound.set(pair.token, pair);
@@ -72,6 +74,7 @@ export class HostTransport implements Transport {
     for (const pair of [...this.#outbound, ...this.#inbound.values()]) pair.close();
     this.#lobby?.lobby.close();
     this.#lobby = undefined;
+    this.#options.close?.();
   }
 
   #listen(): { name: string; lobby: Lobby<UnixSocket> } {

@@ -1,14 +1,8 @@
-import { Mapping, type UnixSocket } from "../../../ffi/libc/index.ts";
+import { PidFd, type UnixSocket } from "../../../ffi/libc/index.ts";
 import type { KVTransferError } from "../../errors.ts";
 import { PairErrors, randomToken } from "../pairs/index.ts";
-import type {
-  InboundEnd,
-  InboundEvents,
-  RegisteredBuffer,
-  RoomTag,
-  TransportContext,
-  TransportData,
-} from "../transport.ts";
+import type { InboundEnd, InboundEvents, RoomTag, TransportContext, TransportData, Watch } from "../transport.ts";
+import type { ExposedMemory, Scratch } from "./exposed-memory.ts";
 import { type Hello, FrameType } from "./frames.ts";
 import { endpointSchema } from "./offer.ts";
 import { PairSocket } from "./pair-socket.ts";
@@ -17,21 +11,20 @@ import { sendWelcome } from "./welcome.ts";
 const PROBE_BYTES = 16;
 
 export interface InboundPairOptions {
-  readonly transport: "shm" | "cma";
+  readonly transport: string;
   /** The listener's abstract name. */
   readonly name: string;
   readonly peer: string;
   readonly context: TransportContext;
   readonly events: InboundEvents;
-  /** Called before the peer is told where to write: the place to allow it to. */
-  readonly allow: (pid: number) => void;
+  readonly memory: ExposedMemory;
   readonly onClose: () => void;
 }
 
 /**
  * The receiver's end of a same-host pair. The sender writes into this process's memory by itself, so a revoked room is
- * safe only when the sender has answered or when its process, or its end of the socket, is gone: the kernel closes a
- * process's descriptors after its threads have left its memory.
+ * safe only when the sender has answered or when its process, or its end of the socket, is gone (which of the two: see
+ * {@link ExposedMemory.outlivesSocket}).
  */
 export class InboundPair implements InboundEnd {
   readonly offer: TransportData;
@@ -42,7 +35,7 @@ export class InboundPair implements InboundEnd {
   readonly #expected = new Set<RoomTag>();
   readonly #revoking = new Set<RoomTag>();
   #socket: PairSocket | undefined;
-  #scratch: Mapping | undefined;
+  #scratch: Scratch | undefined;
   #nonce: string | undefined;
   #acceptedNonce: string | undefined;
   #proven = false;
@@ -51,6 +44,10 @@ export class InboundPair implements InboundEnd {
   #expelled: KVTransferError | undefined;
   /** Whether the sender has been told where to write and may still be there. */
   #exposed = false;
+  /** The sender's process, where its end is what counts; and the watch on it once the socket is closed. */
+  #process: PidFd | undefined;
+  #processWatch: Watch | undefined;
+  #left = false;
   #over = false;
 
   constructor(options: InboundPairOptions) {
@@ -70,7 +67,7 @@ export class InboundPair implements InboundEnd {
 
   /** A sender has shown the token. */
   adopt(socket: UnixSocket, hello: Hello): void {
-    const { context, events, allow } = this.#options;
+    const { context, events, memory } = this.#options;
     this.#nonce = hello.nonce;
     this.#socket = new PairSocket(
       socket,
@@ -85,12 +82,12 @@ export class InboundPair implements InboundEnd {
       { takesDescriptors: false },
     );
     try {
-      allow(socket.peerCredentials.pid);
-      const scratch = Mapping.allocate(4096, { shared: true, hugePages: false, name: "kvwire-probe" });
-      this.#scratch = scratch;
+      const { pid } = socket.peerCredentials;
+      memory.allow(pid);
+      if (memory.outlivesSocket && pid !== 0) this.#process = PidFd.open(pid);
+      this.#scratch = memory.openScratch();
       this.#exposed = true;
-      const place: RegisteredBuffer = { address: scratch.address, byteLength: PROBE_BYTES, share: scratch.share! };
-      sendWelcome(this.#socket, hello.nonce, [place, ...context.buffers], this.#options.transport === "shm");
+      sendWelcome(this.#socket, hello.nonce, [this.#scratch.place, ...memory.places]);
     } catch (error) {
       const failure = this.#errors.native("connect", error);
       this.#socket.sendMessage(FrameType.REFUSED, {
@@ -134,6 +131,7 @@ export class InboundPair implements InboundEnd {
 
   #control(type: number, tag: RoomTag, count: number): void {
     const { events } = this.#options;
+    if (type === FrameType.LEFT) this.#left = true;
     if (this.#expelled) return;
     switch (type) {
       case FrameType.PROBE:
@@ -150,6 +148,8 @@ export class InboundPair implements InboundEnd {
         break;
       case FrameType.ALIVE:
         break;
+      case FrameType.LEFT:
+        break;
       default:
         this.#expel(`unexpected frame of type ${type}`);
     }
@@ -161,7 +161,7 @@ export class InboundPair implements InboundEnd {
       this.#expel("a second probe");
       return;
     }
-    const found = scratch.bytes.subarray(0, PROBE_BYTES).toHex();
+    const found = scratch.read(PROBE_BYTES).toHex();
     scratch.close();
     this.#scratch = undefined;
     this.#socket?.sendMessage(FrameType.PROOF, { found });
@@ -188,6 +188,14 @@ export class InboundPair implements InboundEnd {
 
   #ended(cause: unknown): void {
     if (this.#over) return;
+    const process = this.#left ? undefined : this.#process;
+    if (!process) return this.#gone(cause);
+    this.#socket?.close();
+    this.#processWatch = this.#options.context.reactor.watch(process.fd, { readable: true }, () => this.#gone(cause));
+  }
+
+  #gone(cause: unknown): void {
+    if (this.#over) return;
     this.#over = true;
     this.#exposed = false;
     this.#expected.clear();
@@ -201,6 +209,8 @@ export class InboundPair implements InboundEnd {
 
   #release(): void {
     this.#socket?.close();
+    this.#processWatch?.close();
+    this.#process?.close();
     this.#scratch?.close();
     this.#scratch = undefined;
     this.#options.onClose();

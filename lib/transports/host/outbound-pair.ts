@@ -1,7 +1,7 @@
 import { UnixSocket } from "../../../ffi/libc/index.ts";
 import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { KVTransferError } from "../../errors.ts";
-import { PairErrors, randomToken, type QueuedBatch, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
 import type {
   OutboundEnd,
   OutboundEvents,
@@ -16,18 +16,30 @@ import type { PageWriter, PageWriterFactory } from "./page-writer.ts";
 import { PairSocket } from "./pair-socket.ts";
 import { ReceivedWelcome } from "./welcome.ts";
 
-/** Bytes that one room may write before it is another's turn: a fraction of a millisecond. */
-const TURN_BYTES = 1024 * 1024;
-
 const probe = NativeBuffer.allocate(16);
 
 export interface OutboundPairOptions {
-  readonly transport: "shm" | "cma";
+  readonly transport: string;
   readonly peer: string;
   readonly context: TransportContext;
   readonly events: OutboundEvents;
   readonly writers: PageWriterFactory;
   readonly onClose: () => void;
+}
+
+/** A batch whose pages are all begun. */
+interface Flying {
+  readonly turn: number;
+  readonly queued: QueuedBatch;
+}
+
+/** A room that must not be written to any more, and what waits for that to be so. */
+interface Fence {
+  readonly turn: number;
+  readonly tag: RoomTag;
+  readonly batches: readonly WriteBatch[];
+  readonly error: KVTransferError;
+  readonly revoked: boolean;
 }
 
 /** The sender's end of a same-host pair: it writes into the receiver's memory itself, in turns. */
@@ -45,6 +57,8 @@ export class OutboundPair implements OutboundEnd {
   readonly #revoked = new RevokedRooms();
   /** Batches that came for rooms already taken back; reported at the next step. */
   readonly #late: WriteBatch[] = [];
+  readonly #flying: Flying[] = [];
+  readonly #fences: Fence[] = [];
   readonly #welcome = new ReceivedWelcome();
   #writer: PageWriter | undefined;
   #connected = false;
@@ -104,7 +118,7 @@ export class OutboundPair implements OutboundEnd {
   }
 
   cancel(tag: RoomTag, error: KVTransferError): void {
-    for (const batch of this.#queue.take(tag)) this.#options.events.failed(batch, error);
+    this.#stopWriting(tag, error, false);
   }
 
   step(until: number): boolean {
@@ -118,14 +132,19 @@ export class OutboundPair implements OutboundEnd {
       }
       return false;
     }
+    this.#land();
     // Notifications wait for the peer to read: so does what they are about.
     while (!this.#over && !this.#socket.congested) {
-      const batch = this.#confirmed ? this.#queue.current : undefined;
-      if (!batch) return this.#writer?.prepare() ?? false;
+      const batch = this.#confirmed && this.#writer!.ready ? this.#queue.current : undefined;
+      if (!batch) break;
       this.#takeTurn(batch);
-      if (context.now() >= until) return !this.#over && this.#queue.size > 0;
+      this.#land();
+      if (context.now() >= until) break;
     }
-    return false;
+    if (this.#over) return false;
+    if (this.#flying.length > 0 || this.#fences.length > 0) return true;
+    if (this.#socket.congested) return false;
+    return this.#confirmed && this.#queue.size > 0 ? true : this.#writer!.prepare();
   }
 
   keepAlive(): void {
@@ -138,29 +157,58 @@ export class OutboundPair implements OutboundEnd {
     this.#release();
   }
 
-  #takeTurn(batch: QueuedBatch): void {
-    const writer = this.#writer!;
+  #takeTurn(queued: QueuedBatch): void {
+    let turn: number;
     try {
-      let left = TURN_BYTES;
-      while (left > 0 && !batch.done) {
-        const moved = batch.advance(left, writer);
-        left -= moved;
-        // Full, or the turn is over: either way what was added has to go before anyone is told.
-        if (left === 0 || moved === 0) writer.flush();
-      }
-      writer.flush();
+      turn = this.#writer!.writePages(queued);
     } catch (error) {
       this.#lose(this.#errors.native("write", error));
       return;
     }
-    if (!batch.done) {
+    if (!queued.pages.done) {
       this.#queue.next();
       return;
     }
     this.#queue.finishCurrent();
-    const { last, tag } = batch.batch;
-    if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
-    this.#options.events.written(batch.batch);
+    this.#flying.push({ turn, queued });
+  }
+
+  /** Ends what has got where it was going: batches and, behind everything begun before them, fences. */
+  #land(): void {
+    if (this.#flying.length === 0 && this.#fences.length === 0) return;
+    try {
+      const { passed } = this.#writer!;
+      while (this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {
+        const { queued } = this.#flying.shift()!;
+        this.#writer!.writeAux(queued);
+        const { last, tag } = queued.batch;
+        if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
+        this.#options.events.written(queued.batch);
+      }
+      while (this.#fences.length > 0 && this.#fences[0]!.turn <= passed) this.#passFence(this.#fences.shift()!);
+    } catch (error) {
+      this.#lose(this.#errors.native("write", error));
+    }
+  }
+
+  /** Takes back what is queued and begun of the room; says so once every turn begun until now is over. */
+  #stopWriting(tag: RoomTag, error: KVTransferError, revoked: boolean): void {
+    const batches = this.#queue.take(tag);
+    for (let i = this.#flying.length - 1; i >= 0; i--) {
+      const { batch } = this.#flying[i]!.queued;
+      if (batch.tag === tag) {
+        this.#flying.splice(i, 1);
+        batches.unshift(batch);
+      }
+    }
+    const fence = { turn: this.#writer?.begun ?? 0, tag, batches, error, revoked };
+    if (fence.turn === 0) this.#passFence(fence);
+    else this.#fences.push(fence);
+  }
+
+  #passFence({ tag, batches, error, revoked }: Fence): void {
+    if (revoked) this.#socket.send(FrameType.FENCED, tag);
+    for (const batch of batches) this.#options.events.failed(batch, error);
   }
 
   #failLate(): void {
@@ -173,9 +221,7 @@ export class OutboundPair implements OutboundEnd {
       return;
     }
     this.#revoked.add(tag);
-    const dropped = this.#queue.take(tag);
-    this.#socket.send(FrameType.FENCED, tag);
-    for (const batch of dropped) this.#options.events.failed(batch, this.#errors.revoked());
+    this.#stopWriting(tag, this.#errors.revoked(), true);
   }
 
   #message(type: number, value: unknown, descriptors: readonly number[]): void {
@@ -197,8 +243,7 @@ export class OutboundPair implements OutboundEnd {
       this.#writer = writers.open(this.#receiverPid, this.#welcome.regions);
       this.#welcome.close();
       probe.bytes.set(Uint8Array.fromHex(this.#probe));
-      this.#writer.add(probe.address, this.#writer.scratch, probe.byteLength);
-      this.#writer.flush();
+      this.#writer.writeScratch(probe.address, probe.byteLength);
     } catch (error) {
       throw this.#errors.unusable("connect", `its memory cannot be written from here: ${String(error)}`, error);
     }
@@ -228,15 +273,27 @@ export class OutboundPair implements OutboundEnd {
     this.#over = true;
     this.#release();
     const { events } = this.#options;
-    for (const batch of [...this.#late.splice(0), ...this.#queue.takeAll()]) events.failed(batch, error);
+    const flying = this.#flying.splice(0).map(({ queued }) => queued.batch);
+    const fenced = this.#fences.splice(0).flatMap(({ batches }) => batches);
+    for (const batch of [...this.#late.splice(0), ...fenced, ...flying, ...this.#queue.takeAll()]) {
+      events.failed(batch, error);
+    }
     events.lost(error);
   }
 
-  /** The socket goes last: its end tells the receiver that nothing is written any more. */
+  /**
+   * The socket goes last: its end tells the receiver that nothing is written any more. Where that cannot be said it stays
+   * open, and the receiver waits for this process to end.
+   */
   #release(): void {
-    this.#writer?.close();
-    this.#welcome.close();
-    this.#socket.close();
     this.#options.onClose();
+    this.#welcome.close();
+    try {
+      this.#writer?.close();
+    } catch {
+      return;
+    }
+    this.#socket.send(FrameType.LEFT);
+    this.#socket.close();
   }
 }

@@ -1,16 +1,28 @@
-import type { SegmentSink } from "../pairs/index.ts";
+import type { QueuedBatch, SegmentSink } from "../pairs/index.ts";
 import type { Region } from "./frames.ts";
 
-/** How the sender reaches the receiver's memory: the only thing that differs between shm and cma. */
-export interface PageWriter extends SegmentSink {
+/**
+ * How the sender reaches the receiver's memory: all that differs between the transports of one host. What is begun has a
+ * number, and {@link passed} follows; writers that are done when they return give and answer 0.
+ */
+export interface PageWriter {
   /** Where each of the receiver's buffers stands seen from here; undefined: at the receiver's own addresses. */
   readonly destinationBases: Float64Array | undefined;
-  /** Where the scratch place of the handshake stands. */
-  readonly scratch: number;
-  /** Everything added is in place when this returns. Throws LibcError. */
-  flush(): void;
+  /** Puts bytes into the scratch place of the handshake: they are there when this returns. */
+  writeScratch(source: number, byteLength: number): void;
+  /** Whether another turn may be begun. */
+  readonly ready: boolean;
+  /** Begins to write the batch's next pages, a fraction of a millisecond's worth; the turn's number. */
+  writePages(batch: QueuedBatch): number;
+  /** Writes the batch's aux slot, behind its pages, which are in place: so is the slot when this returns. */
+  writeAux(batch: QueuedBatch): void;
+  /** The number of the turn begun last. */
+  readonly begun: number;
+  /** Turns up to this one are in place. Throws what went wrong with one. */
+  readonly passed: number;
   /** Work that makes later writes faster, for when there is nothing to write. True: there is more of it. */
   prepare(): boolean;
+  /** Nothing of this writer is written any more when this returns; throws where that cannot be said. */
   close(): void;
 }
 
@@ -22,4 +34,46 @@ export interface GrantedRegion extends Region {
 export interface PageWriterFactory {
   /** `regions[0]` is the scratch place. The descriptors are closed by the caller afterwards. */
   open(receiverPid: number, regions: readonly GrantedRegion[]): PageWriter;
+}
+
+/** Bytes that one room may write before it is another's turn: a fraction of a millisecond. */
+const TURN_BYTES = 1024 * 1024;
+
+/** A writer whose copies are made by this thread: every turn is in place when it returns. */
+export abstract class CopyingWriter implements PageWriter, SegmentSink {
+  abstract readonly destinationBases: Float64Array | undefined;
+  abstract readonly scratch: number;
+  readonly ready = true;
+  readonly begun = 0;
+  readonly passed = 0;
+
+  abstract add(source: number, destination: number, byteLength: number): boolean;
+  /** Everything added is in place when this returns. Throws LibcError. */
+  protected abstract flush(): void;
+  abstract prepare(): boolean;
+  abstract close(): void;
+
+  writeScratch(source: number, byteLength: number): void {
+    this.add(source, this.scratch, byteLength);
+    this.flush();
+  }
+
+  writePages(batch: QueuedBatch): number {
+    let left = TURN_BYTES;
+    while (left > 0 && !batch.pages.done) {
+      const moved = batch.pages.advance(left, this);
+      left -= moved;
+      // Full, or the turn is over: either way what was added has to go before anyone is told.
+      if (left === 0 || moved === 0) this.flush();
+    }
+    this.flush();
+    return 0;
+  }
+
+  writeAux(batch: QueuedBatch): void {
+    while (!batch.done) {
+      batch.advance(Infinity, this);
+      this.flush();
+    }
+  }
 }

@@ -1,29 +1,24 @@
 import { closeDescriptor } from "../../../ffi/libc/index.ts";
 import type { PairErrors } from "../pairs/index.ts";
-import type { RegisteredBuffer } from "../transport.ts";
+import type { Place } from "./exposed-memory.ts";
 import { FrameType, type Region, welcomeSchema } from "./frames.ts";
 import type { GrantedRegion } from "./page-writer.ts";
 import type { PairSocket } from "./pair-socket.ts";
 
 /** So many regions fit into a packet with their descriptors. */
-const REGIONS_PER_PACKET = 250;
+const REGIONS_PER_PACKET = 120;
 
 /** Tells the sender where it may write, handing over each memfd once a packet. */
-export function sendWelcome(
-  socket: PairSocket,
-  nonce: string,
-  places: readonly RegisteredBuffer[],
-  share: boolean,
-): void {
+export function sendWelcome(socket: PairSocket, nonce: string, places: readonly Place[]): void {
   for (let from = 0; from < places.length; from += REGIONS_PER_PACKET) {
     const part = places.slice(from, from + REGIONS_PER_PACKET);
     const descriptors: number[] = [];
     const regions = part.map((place): Region => {
-      const { address, byteLength } = place;
-      if (!share || !place.share) return { address, byteLength };
-      let descriptor = descriptors.indexOf(place.share.fd);
-      if (descriptor === -1) descriptor = descriptors.push(place.share.fd) - 1;
-      return { address, byteLength, share: { descriptor, offset: place.share.offset } };
+      const { share, ...region } = place;
+      if (!share) return region;
+      let descriptor = descriptors.indexOf(share.fd);
+      if (descriptor === -1) descriptor = descriptors.push(share.fd) - 1;
+      return { ...region, share: { descriptor, offset: share.offset } };
     });
     const more = from + REGIONS_PER_PACKET < places.length;
     socket.sendMessage(FrameType.WELCOME, { nonce, regions, more }, descriptors);

@@ -23,6 +23,20 @@ export class PlanCursor {
     return this.#write >= this.#plan.writeCount;
   }
 
+  /**
+   * Moves over whole writes, as many as fit but at least one, for whoever takes a plan's arrays as they are. Only for plans
+   * of one segment a write, and not after {@link advance} has cut one.
+   */
+  takeWrites(maxWrites: number, maxBytes: number): { readonly from: number; readonly to: number } {
+    const { length, writeCount } = this.#plan;
+    const from = this.#write;
+    const end = Math.min(writeCount, from + maxWrites);
+    let to = from;
+    for (let bytes = 0; to < end && (to === from || bytes + length[to]! <= maxBytes); to++) bytes += length[to]!;
+    this.#write = to;
+    return { from, to };
+  }
+
   /** Gives up to `maxBytes` to `sink`, less where it is full; how many it took. */
   advance(maxBytes: number, sink: SegmentSink): number {
     const { writeCount, destination, firstSegment, segmentCount, segmentSource, segmentLength } = this.#plan;

@@ -1,11 +1,11 @@
 import { Mapping, PAGE_BYTES, unsafeCopy } from "../../../ffi/libc/index.ts";
-import type { GrantedRegion, PageWriter } from "../host/index.ts";
+import { CopyingWriter, type GrantedRegion } from "../host/index.ts";
 
 /** Bytes of page tables filled in one call while there is nothing to write. */
 const PREPARE_BYTES = 16 * 1024 * 1024;
 
 /** Copies into the receiver's memfds, mapped here. */
-export class MappedWriter implements PageWriter {
+export class MappedWriter extends CopyingWriter {
   readonly destinationBases: Float64Array;
   readonly scratch: number;
   readonly #mappings: Mapping[] = [];
@@ -13,6 +13,7 @@ export class MappedWriter implements PageWriter {
   #prepared = 0;
 
   private constructor(regions: readonly GrantedRegion[]) {
+    super();
     const bases = this.#mapAll(regions);
     this.scratch = bases[0]!;
     this.destinationBases = Float64Array.from(bases.slice(1));
@@ -28,7 +29,7 @@ export class MappedWriter implements PageWriter {
     return true;
   }
 
-  flush(): void {}
+  protected flush(): void {}
 
   /**
    * Fills the page tables, so that the first room does not pay a fault for every page. Only where the receiver has its

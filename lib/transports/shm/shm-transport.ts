@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { HostTransport } from "../host/index.ts";
+import { HostMemory, HostTransport } from "../host/index.ts";
 import type { TransportFactory } from "../transport.ts";
 import { MappedWriter } from "./mapped-writer.ts";
 
@@ -17,6 +17,6 @@ export const createShmTransport: TransportFactory = (context) => {
   return new HostTransport(context, {
     name: "shm",
     writers: { open: (_pid, regions) => MappedWriter.open(regions) },
-    allow: () => {},
+    memory: new HostMemory(context.buffers, { share: true }),
   });
 };

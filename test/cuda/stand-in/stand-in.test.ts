@@ -62,9 +62,9 @@ describe("the stand-in", () => {
     control.fail("cudaMalloc", 1, 2);
     expect(() => device.allocate(4096)).toThrow(
       expect.objectContaining({
-        code: "CUDA_OUT_OF_MEMORY",
+        kind: "CUDA_OUT_OF_MEMORY",
         call: "cudaMalloc",
-        statusName: "cudaErrorMemoryAllocation",
+        code: "cudaErrorMemoryAllocation",
       }),
     );
     device.allocate(4096).close();
@@ -83,7 +83,7 @@ describe("the stand-in", () => {
     control.fail("copy", 1, 719);
     copy(stream, memory.slice(0, 16), memory.slice(16, 16));
     expect(() => stream.synchronize()).toThrow(
-      expect.objectContaining({ call: "cudaStreamQuery", statusName: "cudaErrorLaunchFailure" }),
+      expect.objectContaining({ call: "cudaStreamQuery", code: "cudaErrorLaunchFailure" }),
     );
     expect(() => fill(stream, memory, 1)).toThrow("cudaErrorLaunchFailure");
     memory.close();
@@ -131,7 +131,7 @@ describe("the stand-in", () => {
       `using stream = device.createStream(); const memory = device.allocate(4096), { address } = memory;
        memory.close();
        try { cuda.copy(stream, cuda.unsafeSpan(address, 16), cuda.unsafeSpan(device.runtime.out.address, 16)); stream.synchronize() }
-       catch (error) { console.log(error.statusName) }`,
+       catch (error) { console.log(error.code) }`,
     );
     expect(output).toBe("cudaErrorIllegalAddress");
   });
