@@ -45,7 +45,6 @@ describe("the engine's command line", () => {
     [["--model-path", model, "--disaggregation-mode", "both"], "null, prefill, decode"],
     [["--model-path", model, "--log-level", "loud"], "--log-level"],
     [["--model-path", model, "--no-such-flag"], "--no-such-flag"],
-    [["--model-path", model, "--disaggregation-mode", "prefill"], "--disaggregation-mode"],
     [["--model-path", model, "--context-length", "5000"], "more than the model's 2048"],
     [["--model-path", model, "--max-total-tokens", "3"], "less than one page of 16 tokens"],
     [["--model-path", model, "--chat-template", "/nowhere"], "--chat-template: /nowhere does not exist"],
