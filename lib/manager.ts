@@ -9,6 +9,7 @@ import { type ProgressHost, ProgressThread } from "./progress/thread.ts";
 import type { Member } from "./protocol/index.ts";
 import { KVReceiver, type ReceiverOptions } from "./receiver.ts";
 import { KVBootstrapServer } from "./registry/bootstrap-server.ts";
+import { rehearse } from "./rehearsal.ts";
 import type { RoomHandle, RoomOwner } from "./room-handle.ts";
 import { RoomTable } from "./rooms/index.ts";
 import { type Capacity, KVSender, type SenderOptions } from "./sender.ts";
@@ -74,6 +75,7 @@ export class KVManager implements AsyncDisposable {
     const { args: parsed, layout } = parseArgs(args);
     const transports = transportList(options.transport);
     const table = RoomTable.allocate(options.maxRooms);
+    rehearse();
     const bootstrapServer = await startRegistry(options);
     try {
       const host = await ProgressThread.start(

@@ -7,7 +7,7 @@ import {
   decodeRanksOf,
   type RankMapping,
 } from "../planner/index.ts";
-import { encodeRelayed, type Member } from "../protocol/index.ts";
+import type { Member } from "../protocol/index.ts";
 import { KVPoll, tagToRef, toTag } from "../rooms/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
 import type { Command } from "./command.ts";
@@ -230,7 +230,7 @@ export class DecodeRole implements InboundPairEvents {
     for (const { pair, dummy, infos } of sources) {
       pair.expect(tag);
       const header = { pair: pair.id, room: room.room, tag, auxIndex, decodePrefixTokens, dummy, infos };
-      room.link.send(encodeRelayed("room", pair.member.id, header, pages));
+      pair.tell("room", header, pages);
     }
     table.advance(room.ref, KVPoll.Transferring);
   }
@@ -241,7 +241,7 @@ export class DecodeRole implements InboundPairEvents {
       const tag = toTag(room.ref);
       const reason = error.toRecord();
       for (const { pair } of room.sources!) {
-        room.link.send(encodeRelayed("abort", pair.member.id, { room: room.room, tag, error: reason }));
+        pair.tell("abort", { room: room.room, tag, error: reason });
         if (!pair.revoke(tag)) room.fences.add(pair);
         this.#dropIfFenced(pair);
       }

@@ -1,5 +1,5 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import { encodeRelayed, type Member, type RelayedHeaders } from "../protocol/index.ts";
+import { encodeDirect, encodeRelayed, type Member, type RelayedHeaders } from "../protocol/index.ts";
 import type { InboundEnd, RoomTag } from "../transports/transport.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
 import type { RegistryLink } from "./registry-link.ts";
@@ -31,6 +31,7 @@ export class InboundPair {
   readonly #connected = new Set<string>();
   readonly #events: InboundPairEvents;
   readonly #now: () => number;
+  readonly #self: string;
 
   constructor(
     id: string,
@@ -44,6 +45,7 @@ export class InboundPair {
     this.link = link;
     this.#events = events;
     this.#now = dependencies.now;
+    this.#self = dependencies.self.id;
     this.lastHeardAt = dependencies.now();
     this.deadlineAt = this.lastHeardAt + dependencies.timeouts.connectMs;
 
@@ -106,6 +108,13 @@ export class InboundPair {
       return this.#fail(asTransferError(error, { peer: this.peer, step: "accept" }));
     }
     this.#sayReady();
+  }
+
+  /** Sends a message by the pair's own way, where it has one, else by the registry. */
+  tell<K extends keyof RelayedHeaders>(type: K, header: RelayedHeaders[K], pages?: Int32Array<ArrayBuffer>): void {
+    const end = this.#state === "ready" ? this.#end : undefined;
+    if (end?.carry?.(encodeDirect(type, this.#self, header, pages))) return;
+    this.link.send(encodeRelayed(type, this.member.id, header, pages));
   }
 
   expect(tag: RoomTag): void {

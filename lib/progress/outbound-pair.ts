@@ -1,11 +1,12 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import { encodeRelayed, type Member, type RelayedHeaders } from "../protocol/index.ts";
+import { encodeRelayed, type Frames, type Member, parseHeard, type RelayedHeaders } from "../protocol/index.ts";
 import type { OutboundEnd, WriteBatch } from "../transports/transport.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
-import type { RegistryLink } from "./registry-link.ts";
+import type { LinkMessage, RegistryLink } from "./registry-link.ts";
 
 export interface OutboundPairEvents {
-  ready(pair: OutboundPair): void;
+  /** A message that came by the pair's own way. */
+  heard(pair: OutboundPair, message: LinkMessage): void;
   written(batch: WriteBatch): void;
   failed(batch: WriteBatch, error: KVTransferError): void;
   lost(pair: OutboundPair, error: KVTransferError): void;
@@ -80,6 +81,7 @@ export class OutboundPair {
           connected: () => current() && this.#accept(),
           written: (batch) => this.#events.written(batch),
           failed: (batch, error) => this.#events.failed(batch, error),
+          message: (frames) => current() && this.#hear(frames),
           lost: (error) => current() && this.#onLost(error),
         });
         return;
@@ -94,7 +96,6 @@ export class OutboundPair {
     if (this.#state !== "accepted") return;
     this.#state = "ready";
     this.#end!.confirm();
-    this.#events.ready(this);
   }
 
   step(until: number): boolean {
@@ -127,6 +128,13 @@ export class OutboundPair {
     const notes = [...this.notes, `${transport}: the best that both sides have and that connects`];
     const header = { pair: this.id, transport, endpoint: this.#end!.endpoint, notes };
     this.#link.send(encodeRelayed("accept", this.member.id, header));
+  }
+
+  /** Decode speaks by the pair only once its end is connected: that is its `ready`, which may come later by the registry. */
+  #hear(frames: Frames): void {
+    this.confirm();
+    const message = parseHeard(frames);
+    if (message && "from" in message && message.from === this.member.id) this.#events.heard(this, message);
   }
 
   #onLost(error: KVTransferError): void {

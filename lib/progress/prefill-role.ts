@@ -165,8 +165,8 @@ export class PrefillRole implements OutboundPairEvents {
 
   // What pairs report.
 
-  ready(): void {
-    // Rooms are announced behind `ready`: none can be waiting for it.
+  heard(_: OutboundPair, message: LinkMessage): void {
+    this.#hear(message);
   }
 
   written(batch: WriteBatch): void {

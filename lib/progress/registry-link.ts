@@ -1,4 +1,4 @@
-import { decodeHeard, encodeRequest, FrameError, type Frames, type Heard, type Member } from "../protocol/index.ts";
+import { encodeRequest, type Frames, type Heard, type Member, parseHeard } from "../protocol/index.ts";
 import type { ControlSocket, ProgressDependencies } from "./dependencies.ts";
 
 const HEARTBEATS_PER_LEASE = 5;
@@ -106,7 +106,7 @@ export class RegistryLink {
   }
 
   #hear(frames: Frames, now: number): void {
-    const message = parse(frames);
+    const message = parseHeard(frames);
     if (!message) return;
     switch (message.type) {
       case "registered": {
@@ -156,15 +156,5 @@ export class RegistryLink {
       this.members.set(member.id, member);
     }
     this.#events.members(this, gone);
-  }
-}
-
-/** A frame that makes no sense is dropped: what waits for a right one has its own deadline. */
-function parse(frames: Frames): Heard | undefined {
-  try {
-    return decodeHeard(frames);
-  } catch (error) {
-    if (error instanceof FrameError) return undefined;
-    throw error;
   }
 }

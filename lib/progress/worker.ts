@@ -9,6 +9,7 @@ import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
 import { now } from "../clock.ts";
 import { KVTransferError } from "../errors.ts";
+import { rehearse } from "../rehearsal.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { openTransports } from "../transports/index.ts";
 import { CommandRing } from "./command-ring.ts";
@@ -37,19 +38,23 @@ async function start(start: ProgressStart): Promise<void> {
   reactor.watch(wake.fd, { readable: true }, () => void wake.drain());
   let progress: Progress | undefined;
   try {
-    const { transports, unusable } = await openTransports(start.transports, (name) => ({
-      role: start.self.role,
-      self: start.self.id,
-      layout: start.self.layout,
-      buffers: start.buffers,
+    const { transports, unusable } = await openTransports(
+      start.transports,
+      (name) => ({
+        role: start.self.role,
+        self: start.self.id,
+        layout: start.self.layout,
+        buffers: start.buffers,
+        reactor,
+        now,
+        advertiseHost: start.advertiseHost,
+        connectTimeoutMs: start.timeouts.connectMs,
+        options: start.transportOptions[name] ?? {},
+        mayWrite: (tag, address, byteLength) =>
+          progress?.role instanceof DecodeRole && progress.role.owners.owns(tag, address, byteLength),
+      }),
       reactor,
-      now,
-      advertiseHost: start.advertiseHost,
-      connectTimeoutMs: start.timeouts.connectMs,
-      options: start.transportOptions[name] ?? {},
-      mayWrite: (tag, address, byteLength) =>
-        progress?.role instanceof DecodeRole && progress.role.owners.owns(tag, address, byteLength),
-    }));
+    );
     if (transports.length === 0) return post({ report: "refused", message: unusable.join("; ") || "none was named" });
     const dependencies = {
       self: { ...start.self, transports: transports.map(({ name }) => name) },
@@ -61,6 +66,7 @@ async function start(start: ProgressStart): Promise<void> {
       now,
       random: Math.random,
     };
+    rehearse();
     progress = new Progress(dependencies, start.registryAddress);
     post({ report: "running", transports: transports.map(({ name }) => name), unusable });
     Atomics.store(control, Control.phase, Phase.running);

@@ -154,6 +154,16 @@ export function encodeRelayed<K extends keyof RelayedHeaders>(
   return frames(type, { to, ...header }, pages);
 }
 
+/** The same message as the peer hears it: for the way that does not lead through the registry. */
+export function encodeDirect<K extends keyof RelayedHeaders>(
+  type: K,
+  from: string,
+  header: RelayedHeaders[K],
+  pages?: Int32Array<ArrayBuffer>,
+): Frame[] {
+  return frames(type, { from, ...header }, pages);
+}
+
 /** A frame that is not what the protocol says. */
 export class FrameError extends Error {
   readonly code: keyof typeof RegistryErrorCode;
@@ -250,4 +260,14 @@ function decodePages(frame: Frame | undefined): Int32Array<ArrayBuffer> {
     throw new FrameError("BAD_FRAME", `page indices are i32: ${frame.byteLength} bytes are no multiple of 4`);
   }
   return new Int32Array(frame.slice().buffer);
+}
+
+/** The same; a message that makes no sense is dropped: what waits for a right one has its own deadline. */
+export function parseHeard(message: Frames): Heard | undefined {
+  try {
+    return decodeHeard(message);
+  } catch (error) {
+    if (error instanceof FrameError) return undefined;
+    throw error;
+  }
 }

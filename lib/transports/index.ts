@@ -1,6 +1,7 @@
 /** The transports by name, and how another is added. @module */
 import { KVUserError } from "../errors.ts";
 import { createCmaTransport } from "./cma/index.ts";
+import { rehearseTransport, type WaitingReactor } from "./rehearse.ts";
 import { createShmTransport } from "./shm/index.ts";
 import { createTcpTransport } from "./tcp/index.ts";
 import type { Transport, TransportContext, TransportFactory } from "./transport.ts";
@@ -10,6 +11,9 @@ const factories = new Map<string, TransportFactory>([
   ["cma", createCmaTransport],
   ["tcp", createTcpTransport],
 ]);
+
+/** Transports that can send to their own thread, and at no cost worth naming. */
+const REHEARSED: ReadonlySet<string> = new Set(["shm", "cma", "tcp"]);
 
 /** What `auto` offers, best first: the transports of one host, then those between hosts. */
 const AUTO = ["shm", "cma", "tcp"] as const;
@@ -46,13 +50,16 @@ export function transportList(asked: string | readonly string[]): string[] {
 export async function openTransports(
   names: readonly string[],
   contextFor: (name: string) => TransportContext,
+  reactor: WaitingReactor,
 ): Promise<{ transports: Transport[]; unusable: string[] }> {
   const transports: Transport[] = [];
   const unusable: string[] = [];
   for (const name of names) {
     try {
       const factory = factories.get(name) ?? (await loadFactory(name));
-      const made = factory(contextFor(name));
+      const context = contextFor(name);
+      if (REHEARSED.has(name)) rehearseTransport(factory, context, reactor);
+      const made = factory(context);
       if ("unusable" in made) unusable.push(`${name}: ${made.unusable}`);
       else transports.push(made);
     } catch (error) {

@@ -85,6 +85,8 @@ export interface OutboundEvents {
   written(batch: WriteBatch): void;
   /** The batch was cancelled or failed, and this end writes nothing of it any more. */
   failed(batch: WriteBatch, error: KVTransferError): void;
+  /** What the receiver's {@link InboundEnd.carry} sent. */
+  message?(frames: readonly Uint8Array<ArrayBuffer>[]): void;
   /** The pair is gone; every batch has been reported failed before. Called at most once, also when dialling fails. */
   lost(error: KVTransferError): void;
 }
@@ -130,6 +132,11 @@ export interface InboundEnd {
   readonly offer: TransportData;
   /** From the prefill's `accept`; throws a typed error if it cannot be used. */
   accept(endpoint: unknown): void;
+  /**
+   * Carries a message to the sender by the pair's own way, where it has one: rooms then need no registry, and begin two
+   * hops earlier. Messages keep their order. False: not this one (too large); undefined: no such way.
+   */
+  carry?(frames: readonly Uint8Array<ArrayBuffer>[]): boolean;
   /** The room may be written to from now on. */
   expect(tag: RoomTag): void;
   /** The room ended well: a write for it that came now would be an error. */

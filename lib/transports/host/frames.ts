@@ -23,6 +23,8 @@ export const FrameType = {
   REFUSED: 9,
   /** Sender, before it closes: nothing is written any more, whatever becomes of this process. */
   LEFT: 10,
+  /** Receiver: the frames of a message between the managers: their number, their lengths as u32, their bytes. */
+  CARRY: 32,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 

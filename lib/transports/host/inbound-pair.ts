@@ -3,6 +3,7 @@ import type { KVTransferError } from "../../errors.ts";
 import { PairErrors, randomToken } from "../pairs/index.ts";
 import type { InboundEnd, InboundEvents, RoomTag, TransportContext, TransportData, Watch } from "../transport.ts";
 import type { ExposedMemory, Scratch } from "./exposed-memory.ts";
+import { packCarried } from "./carried.ts";
 import { type Hello, FrameType } from "./frames.ts";
 import { endpointSchema } from "./offer.ts";
 import { PairSocket } from "./pair-socket.ts";
@@ -105,6 +106,13 @@ export class InboundPair implements InboundEnd {
     }
     this.#acceptedNonce = nonce;
     this.#connectIfReady();
+  }
+
+  carry(frames: readonly Uint8Array[]): boolean {
+    const packet = this.#connected ? packCarried(frames) : undefined;
+    if (!packet) return false;
+    this.#socket?.sendPacket(packet);
+    return true;
   }
 
   expect(tag: RoomTag): void {

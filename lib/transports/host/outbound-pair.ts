@@ -95,6 +95,10 @@ export class OutboundPair implements OutboundEnd {
         heard: () => {},
         control: (type, tag) => this.#control(type, tag),
         message: (type, value, descriptors) => this.#message(type, value, descriptors),
+        carried: (frames) => {
+          if (this.#connected) this.#options.events.message?.(frames);
+          else this.#lose(this.#errors.protocol("receive", "a message came before the pair was connected"));
+        },
         violated: (reason) => this.#lose(this.#errors.protocol("receive", reason)),
         ended: (cause) =>
           this.#lose(this.#errors.lost("receive", "the process has ended or has closed the pair", { cause })),

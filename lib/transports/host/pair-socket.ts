@@ -1,7 +1,8 @@
 import { closeDescriptor, type UnixSocket, WOULD_BLOCK } from "../../../ffi/libc/index.ts";
 import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { RoomTag, Reactor, Watch } from "../transport.ts";
-import { CONTROL_FRAME_BYTES, type FrameType, MAX_FRAME_BYTES, MESSAGE_TYPES } from "./frames.ts";
+import { unpackCarried } from "./carried.ts";
+import { CONTROL_FRAME_BYTES, FrameType, MAX_FRAME_BYTES, MESSAGE_TYPES } from "./frames.ts";
 
 /** Packets taken in one turn of the poll loop. */
 const PACKETS_PER_TURN = 64;
@@ -15,6 +16,8 @@ export interface PairSocketEvents {
   control(type: number, tag: RoomTag, count: number): void;
   /** JSON as it came. Descriptors are the handler's to close. */
   message(type: number, value: unknown, descriptors: readonly number[]): void;
+  /** A message of the managers. */
+  carried?(frames: readonly Uint8Array<ArrayBuffer>[]): void;
   /** The peer sent what no peer sends; the socket is still open. */
   violated(reason: string): void;
   /** The peer's process has closed its end or has ended. Nothing else is reported after. */
@@ -72,6 +75,12 @@ export class PairSocket {
     if (this.closed) return;
     const packet = packMessage(type, value);
     if (this.congested || !this.#trySend(packet, descriptors)) this.#wait({ packet, descriptors });
+  }
+
+  /** Sends a packet made before, in order with the rest. */
+  sendPacket(packet: NativeBuffer): void {
+    if (this.closed) return;
+    if (this.congested || !this.#trySend(packet, [])) this.#wait({ packet, descriptors: [] });
   }
 
   /** The peer reads the end of the stream and then closes; receiving goes on. */
@@ -143,6 +152,13 @@ export class PairSocket {
 
   #dispatch(length: number, descriptors: readonly number[]): void {
     const type = incoming.u32[0]!;
+    if (type === FrameType.CARRY && this.#events.carried) {
+      for (const fd of descriptors) closeDescriptor(fd);
+      const frames = unpackCarried(incoming, length);
+      if (frames) this.#events.carried(frames);
+      else this.#events.violated("a carried message of wrong lengths");
+      return;
+    }
     if (length === CONTROL_FRAME_BYTES && !MESSAGE_TYPES.has(type)) {
       for (const fd of descriptors) closeDescriptor(fd);
       this.#events.control(type, incoming.u32[1]!, incoming.getAddress(8));

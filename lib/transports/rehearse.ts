@@ -1,0 +1,121 @@
+import { Mapping } from "../../ffi/libc/index.ts";
+import { KVTransferError } from "../errors.ts";
+import { type KVLayout, planAux, planPages } from "../planner/index.ts";
+import type {
+  InboundEnd,
+  OutboundEnd,
+  Reactor,
+  RegisteredBuffer,
+  TransportContext,
+  TransportFactory,
+} from "./transport.ts";
+
+const ROOMS = 100;
+const PAGES = 4;
+const PAGE_BYTES = 4_096;
+const LIMIT_MS = 2_000;
+
+/** A poll set that this thread can wait on. */
+export interface WaitingReactor extends Reactor {
+  wait(timeoutMs: number): boolean;
+}
+
+/**
+ * Sends rooms from this thread to itself by a transport of its own: whatever the transport needs (code compiled, sockets
+ * tried, permissions) is seen to work before a peer relies on it. Throws a typed error where it does not.
+ */
+export function rehearseTransport(
+  factory: TransportFactory,
+  base: Omit<TransportContext, "role" | "self" | "layout" | "buffers" | "mayWrite">,
+  reactor: WaitingReactor,
+): void {
+  using memory = Mapping.allocate(4 * PAGES * PAGE_BYTES, { shared: true, hugePages: false, name: "kvwire-rehearsal" });
+  using cleanup = new DisposableStack();
+  const open = (role: "prefill" | "decode", layout: KVLayout) => {
+    const share = memory.share!;
+    const buffers = [...layout.buffers, ...layout.aux].map(({ address, length }): RegisteredBuffer => {
+      return { address, byteLength: length, share: { fd: share.fd, offset: share.offset + address - memory.address } };
+    });
+    const transport = factory({ ...base, role, self: `${role} rehearsal`, layout, buffers, mayWrite: () => true });
+    if ("unusable" in transport) throw new KVTransferError("NO_TRANSPORT", transport.unusable, { step: "rehearsal" });
+    cleanup.defer(() => transport.close());
+    return transport;
+  };
+  const source = layoutAt(memory.address);
+  const destination = layoutAt(memory.address + 2 * PAGES * PAGE_BYTES);
+  const seen = { inbound: false, outbound: false, arrived: 0, written: 0 };
+  let failure: KVTransferError | undefined;
+  const fail = (error: KVTransferError): void => void (failure ??= error);
+
+  const inbound = open("decode", destination).openInbound("rehearsal", {
+    connected: () => (seen.inbound = true),
+    heard: () => undefined,
+    arrived: () => seen.arrived++,
+    fenced: () => undefined,
+    lost: fail,
+  });
+  cleanup.defer(() => inbound.close());
+  const outbound = open("prefill", source).openOutbound("rehearsal", inbound.offer, {
+    connected: () => (seen.outbound = true),
+    written: () => seen.written++,
+    failed: (_, error) => fail(error),
+    lost: fail,
+  });
+  cleanup.defer(() => outbound.close());
+
+  const deadline = base.now() + LIMIT_MS;
+  const until = (what: string, holds: () => boolean): void => {
+    while (!holds()) {
+      if (failure) throw failure;
+      if (base.now() > deadline)
+        throw new KVTransferError("DEADLINE", `waited ${LIMIT_MS} ms for ${what}`, { step: "rehearsal" });
+      if (!outbound.step(base.now() + 1)) reactor.wait(1);
+      else reactor.wait(0);
+    }
+  };
+  until("the connection", () => seen.outbound);
+  inbound.accept(outbound.endpoint);
+  until("the receiver's end", () => seen.inbound);
+  outbound.confirm();
+  for (let room = 1; room <= ROOMS; room++) {
+    sendRoom(room, inbound, outbound, source, destination);
+    until("a room", () => seen.arrived === room && seen.written === room);
+    inbound.forget(room);
+  }
+}
+
+function sendRoom(
+  tag: number,
+  inbound: InboundEnd,
+  outbound: OutboundEnd,
+  source: KVLayout,
+  destination: KVLayout,
+): void {
+  inbound.expect(tag);
+  const bases = outbound.destinationBases;
+  const sides = { source, destination, ...(bases ? { destinationBases: bases } : {}) };
+  const pages = { sourcePages: Int32Array.of(tag % PAGES), destinationPages: Int32Array.of((tag + 1) % PAGES) };
+  const plan = planPages({ ...sides, ...pages, gatherLimit: outbound.gatherLimit });
+  const aux = planAux({ ...sides, sourceIndex: 0, destinationIndex: 1 });
+  outbound.write({ tag, plan, last: { aux, totalBytes: plan.bytes + aux.bytes } });
+}
+
+/** One latent buffer and one aux buffer, one behind the other. */
+function layoutAt(address: number): KVLayout {
+  const length = PAGES * PAGE_BYTES;
+  return {
+    pageSize: 1,
+    attention: "mla",
+    totalKvHeads: 1,
+    kvHeads: 1,
+    tpRank: 0,
+    tpSize: 1,
+    ppRank: 0,
+    ppSize: 1,
+    firstLayer: 0,
+    lastLayer: 1,
+    dtype: "uint8",
+    buffers: [{ kind: "latent", layer: 0, address, length, itemBytes: PAGE_BYTES }],
+    aux: [{ address: address + length, length, itemBytes: PAGE_BYTES }],
+  };
+}
