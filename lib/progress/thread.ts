@@ -2,24 +2,11 @@ import { EventFd } from "../../ffi/libc/index.ts";
 import { KVTransferError } from "../errors.ts";
 import type { RoomTable } from "../rooms/index.ts";
 import type { Command } from "./command.ts";
+import type { ProgressHost } from "./host.ts";
 import { CommandRing } from "./command-ring.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
 
 const RING_BYTES = 4 * 1024 * 1024;
-
-/** Whatever runs a manager's progress: a thread, or a test's virtual clock. */
-export interface ProgressHost {
-  /** The engine's thread only; returns at once. */
-  submit(command: Command): void;
-  /** Rooms are open: the process must not end by itself. */
-  hold(): void;
-  unhold(): void;
-  /** Ends every room and stops. Settles with the rooms whose pages must not be reused. */
-  close(): Promise<{ readonly unfenced: number }>;
-  readonly transports: readonly string[];
-  readonly unusable: readonly string[];
-  readonly figures: { readonly pairs: number; readonly links: number; readonly earlyRooms: number };
-}
 
 export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "wakeFd" | "control"> & {
   readonly threadMs: number;

@@ -1,10 +1,10 @@
 import { type KVArgs, parseArgs } from "../../args.ts";
-import { KVManager } from "../../manager.ts";
+import { RoomFactory } from "../../room-factory.ts";
 import type { Command } from "../../progress/command.ts";
 import type { Timeouts } from "../../progress/dependencies.ts";
 import { DecodeRole } from "../../progress/decode-role.ts";
 import { Progress } from "../../progress/progress.ts";
-import type { ProgressHost } from "../../progress/thread.ts";
+import type { ProgressHost } from "../../progress/host.ts";
 import type { Member } from "../../protocol/index.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { RoomTable } from "../../rooms/index.ts";
@@ -31,7 +31,7 @@ export interface WorldManagerOptions {
 
 /** A manager in a simulated process, with what a test may do to it. */
 export interface WorldManager {
-  readonly manager: KVManager;
+  readonly manager: RoomFactory;
   readonly process: SimulatedProcess;
   readonly table: RoomTable;
   readonly progress: Progress;
@@ -101,7 +101,7 @@ export class LoopbackWorld {
     );
     const host = new WorldHost(process, progress);
     process.host(host);
-    const manager = new KVManager({ role: options.role, layout, table, host, now });
+    const manager = new RoomFactory({ role: options.role, layout, table, host, now });
     return { manager, process, table, progress, registry };
   }
 }
