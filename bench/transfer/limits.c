@@ -4,7 +4,7 @@
  *
  *   limits BYTES HUGE LAYOUT...     HUGE 0: 4 KiB pages, 1: 2 MiB pages; LAYOUT: block size, count, sources, destinations
  *
- * Reads lines "memcpy|writev|tcp CASE" and prints the seconds of one transfer; "writev-page N" and "tcp-page N" print the
+ * Reads lines "memcpy|writev|tcp CASE" and prints the seconds of one transfer; "memcpy-page N" and so on print the
  * microseconds of N single pages of 4 KiB, one a line.
  */
 #define _GNU_SOURCE
@@ -207,7 +207,8 @@ int main(int argc, char **argv) {
         if (tcp) {
           if (write(stream, a.iov_base, PAGE) != PAGE) die("page");
           read_all(stream, &ack, 1);
-        } else if (process_vm_writev(writev_child, &a, 1, &b, 1, 0) != PAGE) die("page");
+        } else if (!strcmp(what, "memcpy-page")) memcpy(shared + 77 * PAGE, source + 5 * PAGE, PAGE);
+        else if (process_vm_writev(writev_child, &a, 1, &b, 1, 0) != PAGE) die("page");
         printf("%.3f\n", (seconds() - t) * 1e6);
       }
       fflush(stdout);

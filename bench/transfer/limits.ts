@@ -40,7 +40,7 @@ export class Limits implements Disposable {
   }
 
   /** Microseconds of each of `count` pages of 4 KiB, sent one by one. */
-  async pages(limit: "writev" | "tcp", count: number): Promise<number[]> {
+  async pages(limit: Limit, count: number): Promise<number[]> {
     this.#tell(`${limit}-page ${count}`);
     const times: number[] = [];
     while (times.length < count) times.push(Number(await this.#line()));

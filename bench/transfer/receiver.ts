@@ -55,4 +55,9 @@ reactor.watch(0, { readable: true }, () => {
   input = lines.pop()!;
   for (const line of lines) execute(JSON.parse(line) as ReceiverCommand);
 });
-for (;;) reactor.turn(1_000);
+// Like the progress thread: after the last progress it spins for a moment before it sleeps.
+const SPIN_MS = 0.05;
+for (let lastProgress = 0; ;) {
+  const now = performance.now();
+  if (reactor.turn(now - lastProgress < SPIN_MS ? 0 : 1_000)) lastProgress = performance.now();
+}

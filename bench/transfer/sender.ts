@@ -8,6 +8,8 @@ import { bytesOf, type Case, POOL_BYTES } from "./cases.ts";
 import { readLines } from "./limits.ts";
 import type { ReceiverCommand } from "./receiver.ts";
 
+const SPIN_MS = 0.05;
+
 interface Link {
   readonly end: OutboundEnd;
   /** Where the receiver's pool stands for plans. */
@@ -24,6 +26,7 @@ export class Sender implements Disposable {
   readonly #connected = new Set<string>();
   #written: WriteBatch | undefined;
   #lost: Error | undefined;
+  #lastProgress = 0;
 
   constructor(hugePages: boolean) {
     this.#source = Mapping.allocate(POOL_BYTES, { hugePages, populate: true });
@@ -69,6 +72,7 @@ export class Sender implements Disposable {
   run(name: string, batch: WriteBatch): number {
     const { end } = this.#links.get(name)!;
     this.#written = undefined;
+    this.#lastProgress = performance.now();
     const start = Bun.nanoseconds();
     end.write(batch);
     if (name === "tcp") while (this.#written !== batch) this.#turn(end);
@@ -77,6 +81,17 @@ export class Sender implements Disposable {
       while (this.#written !== batch && end.step(performance.now() + 1));
       while (this.#written !== batch) this.#turn(end);
     }
+    return (Bun.nanoseconds() - start) / 1e9;
+  }
+
+  /** Seconds until all batches, queued at once, are written. */
+  runAll(name: string, batches: readonly WriteBatch[]): number {
+    const { end } = this.#links.get(name)!;
+    const last = batches.at(-1);
+    this.#written = undefined;
+    const start = Bun.nanoseconds();
+    for (const batch of batches) end.write(batch);
+    while (this.#written !== last) this.#turn(end);
     return (Bun.nanoseconds() - start) / 1e9;
   }
 
@@ -108,9 +123,12 @@ export class Sender implements Disposable {
     return planOf(pieces);
   }
 
+  /** As the progress thread does: on as long as there is progress and a moment longer, then asleep. */
   #turn(end: OutboundEnd): void {
     if (this.#lost) throw this.#lost;
-    this.#reactor.turn(end.step(performance.now() + 1) ? 0 : 1);
+    const now = performance.now();
+    const busy = end.step(now + 1);
+    if (this.#reactor.turn(busy || now - this.#lastProgress < SPIN_MS ? 0 : 1) || busy) this.#lastProgress = now;
   }
 
   async #ask(command: ReceiverCommand): Promise<Record<string, unknown>> {

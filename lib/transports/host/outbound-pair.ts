@@ -17,6 +17,7 @@ import { PairSocket } from "./pair-socket.ts";
 import { ReceivedWelcome } from "./welcome.ts";
 
 const probe = NativeBuffer.allocate(16);
+const MAX_FLYING = 64;
 
 export interface OutboundPairOptions {
   readonly transport: string;
@@ -127,7 +128,7 @@ export class OutboundPair implements OutboundEnd {
 
   step(until: number): boolean {
     const { context } = this.#options;
-    this.#failLate();
+    if (this.#late.length > 0) this.#failLate();
     if (!this.#connected) {
       if (context.now() > this.#deadline) {
         this.#lose(
@@ -142,9 +143,11 @@ export class OutboundPair implements OutboundEnd {
       const batch = this.#confirmed && this.#writer!.ready ? this.#queue.current : undefined;
       if (!batch) break;
       this.#takeTurn(batch);
-      this.#land();
+      // Small batches land together: one call for the bytes of all of them.
+      if (this.#flying.length >= MAX_FLYING) this.#land();
       if (context.now() >= until) break;
     }
+    this.#land();
     if (this.#over) return false;
     if (this.#flying.length > 0 || this.#fences.length > 0) return true;
     if (this.#socket.congested) return false;
@@ -179,7 +182,7 @@ export class OutboundPair implements OutboundEnd {
 
   /** Ends what has got where it was going: batches and, behind everything begun before them, fences. */
   #land(): void {
-    if (this.#flying.length === 0 && this.#fences.length === 0) return;
+    if (this.#over || (this.#flying.length === 0 && this.#fences.length === 0)) return;
     try {
       const { passed } = this.#writer!;
       while (this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {

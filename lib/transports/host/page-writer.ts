@@ -39,19 +39,28 @@ export interface PageWriterFactory {
 /** Bytes that one room may write before it is another's turn: a fraction of a millisecond. */
 const TURN_BYTES = 1024 * 1024;
 
-/** A writer whose copies are made by this thread: every turn is in place when it returns. */
+/**
+ * A writer whose copies are made by this thread: everything is in place whenever anyone asks. The aux slot goes right behind
+ * its pages, and what small batches have added goes with one call.
+ */
 export abstract class CopyingWriter implements PageWriter, SegmentSink {
   abstract readonly destinationBases: Float64Array | undefined;
   abstract readonly scratch: number;
   readonly ready = true;
+  /** Nothing is ever under way between two calls from outside. */
   readonly begun = 0;
-  readonly passed = 0;
+  #added = 0;
 
   abstract add(source: number, destination: number, byteLength: number): boolean;
   /** Everything added is in place when this returns. Throws LibcError. */
   protected abstract flush(): void;
   abstract prepare(): boolean;
   abstract close(): void;
+
+  get passed(): number {
+    this.#flushAdded();
+    return 0;
+  }
 
   writeScratch(source: number, byteLength: number): void {
     this.add(source, this.scratch, byteLength);
@@ -60,20 +69,26 @@ export abstract class CopyingWriter implements PageWriter, SegmentSink {
 
   writePages(batch: QueuedBatch): number {
     let left = TURN_BYTES;
-    while (left > 0 && !batch.pages.done) {
-      const moved = batch.pages.advance(left, this);
+    while (left > 0 && !batch.done) {
+      const moved = batch.advance(left, this);
       left -= moved;
-      // Full, or the turn is over: either way what was added has to go before anyone is told.
-      if (left === 0 || moved === 0) this.flush();
+      this.#added += moved;
+      // What is cut off here goes at once: only whole batches may wait for others.
+      if (this.#added >= TURN_BYTES || !batch.done) this.#flushAdded();
     }
-    this.flush();
     return 0;
   }
 
   writeAux(batch: QueuedBatch): void {
     while (!batch.done) {
-      batch.advance(Infinity, this);
-      this.flush();
+      this.#added += batch.advance(Infinity, this);
+      this.#flushAdded();
     }
+  }
+
+  #flushAdded(): void {
+    if (this.#added === 0) return;
+    this.#added = 0;
+    this.flush();
   }
 }

@@ -4,7 +4,11 @@ import { QueuedBatch } from "./queued-batch.ts";
 interface QueuedRoom {
   readonly tag: RoomTag;
   readonly batches: QueuedBatch[];
+  /** Those before it are done; an array's own shift costs as much as there is behind it. */
+  first: number;
 }
+
+const COMPACT_AFTER = 64;
 
 /** What is still to be written: batches of one room in order, rooms in turn. */
 export class RoomQueue {
@@ -19,7 +23,8 @@ export class RoomQueue {
 
   /** The first batch of the room whose turn it is. */
   get current(): QueuedBatch | undefined {
-    return this.#rooms[this.#turn]?.batches[0];
+    const room = this.#rooms[this.#turn];
+    return room?.batches[room.first];
   }
 
   push(batch: WriteBatch): void {
@@ -28,7 +33,7 @@ export class RoomQueue {
       room.batches.push(new QueuedBatch(batch));
       return;
     }
-    const added = { tag: batch.tag, batches: [new QueuedBatch(batch)] };
+    const added = { tag: batch.tag, batches: [new QueuedBatch(batch)], first: 0 };
     this.#byTag.set(batch.tag, added);
     this.#rooms.push(added);
   }
@@ -42,9 +47,13 @@ export class RoomQueue {
   finishCurrent(): void {
     const room = this.#rooms[this.#turn];
     if (!room) return;
-    room.batches.shift();
-    if (room.batches.length > 0) this.next();
-    else this.#remove(room);
+    room.first++;
+    if (room.first === room.batches.length) return this.#remove(room);
+    if (room.first >= COMPACT_AFTER) {
+      room.batches.splice(0, room.first);
+      room.first = 0;
+    }
+    this.next();
   }
 
   /** Removes one room and gives what it had queued. */
@@ -52,11 +61,11 @@ export class RoomQueue {
     const room = this.#byTag.get(tag);
     if (!room) return [];
     this.#remove(room);
-    return room.batches.map(({ batch }) => batch);
+    return waiting(room);
   }
 
   takeAll(): WriteBatch[] {
-    const batches = this.#rooms.flatMap((room) => room.batches.map(({ batch }) => batch));
+    const batches = this.#rooms.flatMap(waiting);
     this.#rooms.length = 0;
     this.#byTag.clear();
     this.#turn = 0;
@@ -70,4 +79,8 @@ export class RoomQueue {
     if (index < this.#turn) this.#turn--;
     if (this.#turn >= this.#rooms.length) this.#turn = 0;
   }
+}
+
+function waiting(room: QueuedRoom): WriteBatch[] {
+  return room.batches.slice(room.first).map(({ batch }) => batch);
 }

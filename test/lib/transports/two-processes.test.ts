@@ -22,7 +22,7 @@ async function floodedBy(name: string): Promise<{
   const transport = openTransport(name, { role: "decode", reactor, buffers: [buffer], mayWrite });
   const log = new InboundLog();
   const inbound = transport.openInbound("child", log);
-  const turn = (): void => reactor.turn(1);
+  const turn = (): void => void reactor.turn(1);
   const child = new PeerProcess("prefill", name);
   await child.wait("started", turn);
   child.tell({ do: "open", offer: inbound.offer, peerAddress: mapping.address });

@@ -33,12 +33,12 @@ export class PollReactor implements Reactor {
     };
   }
 
-  /** Waits up to `timeoutMs` for something to be ready and calls who asked for it. */
-  turn(timeoutMs: number): void {
+  /** Waits up to `timeoutMs` for something to be ready and calls who asked for it. False: nothing was. */
+  turn(timeoutMs: number): boolean {
     const entries = [...this.#entries];
     this.#set.clear();
     for (const { fd, readable, writable } of entries) this.#set.add(fd, readable, writable);
-    if (this.#set.wait(timeoutMs) === 0) return;
+    if (this.#set.wait(timeoutMs) === 0) return false;
     for (const [index, entry] of entries.entries()) {
       const events = this.#set.readyEvents(index);
       if (events === 0 || !entry.open) continue;
@@ -48,5 +48,6 @@ export class PollReactor implements Reactor {
         failed: (events & (PollEvent.ERR | PollEvent.HUP)) !== 0,
       });
     }
+    return true;
   }
 }
