@@ -78,10 +78,10 @@ describe("a resource", () => {
 
   test("that is forgotten is reported, and still closed by its parent", async () => {
     const leaks: Leak[] = [];
-    onLeak((leak) => leaks.push(leak));
+    const before = onLeak((leak) => leaks.push(leak));
     const root = new Thing("root");
     const forget = (count: number) => {
-      for (let index = 0; index < count; index++) new Thing("forgotten", [root]);
+      for (let index = 0; index < count; index++) expect(new Thing("forgotten", [root]).closed).toBe(false);
     };
     forget(100);
     const deadline = performance.now() + 5000;
@@ -89,6 +89,7 @@ describe("a resource", () => {
       Bun.gc(true);
       await new Promise(setImmediate);
     }
+    onLeak(before);
     expect(leaks[0]).toEqual({ kind: "thing" });
     root.close();
     expect(destroyed.filter((name) => name === "forgotten")).toHaveLength(100);
