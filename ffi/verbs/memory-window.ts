@@ -1,6 +1,6 @@
 import type { Address } from "../runtime/index.ts";
 import { MemoryWindowType, structs, unsafeReadField } from "./abi/index.ts";
-import { checked, created, unsupported } from "./errors.ts";
+import { checked, created, unsupported, VerbsUserError } from "./errors.ts";
 import type { ProtectionDomain } from "./protection-domain.ts";
 import { Resource } from "./resource.ts";
 
@@ -28,6 +28,9 @@ export class MemoryWindow extends Resource {
   static allocate(domain: ProtectionDomain, type: keyof typeof MemoryWindowType): MemoryWindow {
     const { alloc_mw, dealloc_mw } = domain.context.unsafeVerbs;
     if (!alloc_mw || !dealloc_mw) throw unsupported("ibv_alloc_mw");
+    if (MemoryWindowType[type] === undefined) {
+      throw new VerbsUserError("INVALID_ARGUMENT", `a memory window is TYPE_1 or TYPE_2, not ${type}`);
+    }
     const address = created("ibv_alloc_mw", alloc_mw(domain.unsafeAddress, MemoryWindowType[type]));
     return new MemoryWindow(address, domain, type, dealloc_mw);
   }

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { NativeBuffer } from "../runtime/index.ts";
 import {
@@ -13,7 +14,7 @@ import {
   verbs,
 } from "./abi/index.ts";
 import type { Context } from "./context.ts";
-import { checked, VerbsError } from "./errors.ts";
+import { checked, unsupported, VerbsError } from "./errors.ts";
 import { Gid } from "./gid.ts";
 import { requireInteger } from "./resource.ts";
 
@@ -128,6 +129,16 @@ export class Port {
     const { ibv_query_pkey } = verbs().symbols;
     checked("ibv_query_pkey", ibv_query_pkey(this.context.unsafeAddress, this.number, index, key.address));
     return key.view.getUint16(0);
+  }
+
+  /** Where in the table a partition key stands. @throws {VerbsError} where it is not there, or the library is too old. */
+  partitionKeyIndex(key: number): number {
+    const call = verbs().optional.ibv_get_pkey_index;
+    if (!call) throw unsupported("ibv_get_pkey_index");
+    requireInteger(key, "partition key", 0, 0xffff);
+    const index = call(this.context.unsafeAddress, this.number, ((key & 0xff) << 8) | (key >>> 8));
+    if (index < 0) throw new VerbsError("ibv_get_pkey_index", constants.errno.ENOENT, `0x${key.toString(16)}`);
+    return index;
   }
 }
 

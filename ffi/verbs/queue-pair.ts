@@ -207,6 +207,14 @@ export class QueuePair extends Resource {
     checked("ibv_bind_mw", bind_mw(this.unsafeAddress, window.unsafeAddress, request.address));
   }
 
+  /**
+   * Whether the bytes of one such request arrive at their places in rising order, so that the last byte proves the rest.
+   * False where the library cannot say (before 1.14).
+   */
+  deliversInOrder(opcode: keyof typeof WorkRequestOpcode): boolean {
+    return verbs().optional.ibv_query_qp_data_in_order?.(this.unsafeAddress, op[opcode], 0) === 1;
+  }
+
   /** Datagrams to the group arrive here too. @throws {VerbsError} */
   joinMulticast(group: Gid, lid = 0): void {
     const gid = new StructBuffer(structs.gid);

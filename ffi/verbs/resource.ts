@@ -54,9 +54,14 @@ let leakListener: (leak: Leak) => void = ({ kind }) => {
   });
 };
 
-/** Replaces what is done with a resource that was collected without close(); by default it is a process warning. */
-export function onLeak(listener: (leak: Leak) => void): void {
+/**
+ * Replaces what is done with a resource that was collected without close(); by default it is a process warning.
+ * @returns what was done before.
+ */
+export function onLeak(listener: (leak: Leak) => void): (leak: Leak) => void {
+  const before = leakListener;
   leakListener = listener;
+  return before;
 }
 
 const forgotten = new FinalizationRegistry<Handle>((handle) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { CompletionBatch, Device, SendFlag } from "../../../ffi/verbs/index.ts";
+import { CompletionBatch, Device, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
 import { describeRdma } from "./support/describe-rdma.ts";
 import { connectedPair, DEADLINE_MS, QUEUE_KEY, thrownBy } from "./support/loopback.ts";
 
@@ -62,6 +62,18 @@ describeRdma("a completion queue", () => {
       }
     }
     expect(ids).toEqual([100, 101, 102, 103, 104, 105, 106, 107, 108, 109]);
+  });
+
+  test("that overruns is reported as an async event", () => {
+    using pair = connectedPair({ entries: 1 });
+    const { context, left, right } = pair;
+    const list = new SendList({ requests: 8 });
+    for (let id = 0; id < 8; id++) {
+      list.entry(left.memory.address, 8, left.region.lkey).write(id, right.memory.address, right.region.rkey);
+    }
+    left.queuePair.postSend(list);
+    expect(context.waitForAsyncEvent(DEADLINE_MS)).toBe(true);
+    expect(context.takeAsyncEvent()).toEqual({ type: "CQ_ERR", source: left.completions });
   });
 
   test("closes the queue pairs that report to it first", () => {

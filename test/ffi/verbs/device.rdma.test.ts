@@ -67,6 +67,8 @@ describeRdma("a device", () => {
   test("tells its partition keys", () => {
     using context = Device.find().open();
     expect(context.port(1).partitionKey(0)).toBe(0xffff);
+    expect(context.port(1).partitionKeyIndex(0xffff)).toBe(0);
+    expect(thrownBy(() => context.port(1).partitionKeyIndex(0x1234))).toMatchObject({ verb: "ibv_get_pkey_index" });
     expect(thrownBy(() => context.port(1).partitionKey(9999)).name).toBe("VerbsError");
   });
 

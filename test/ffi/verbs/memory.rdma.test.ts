@@ -129,6 +129,16 @@ describeRdma("a memory window", () => {
     right.queuePair.postSend(right.sendList(64).write(2, address, window.rkey));
     expect(right.takeOne().status).toBe("SUCCESS");
     expect(left.memory.bytes[0]).toBe(5);
+    const { rkey } = window;
+    left.queuePair.bindWindow(3, { ...binding, byteLength: 0 }, SendFlag.SIGNALED);
+    expect(left.takeOne().status).toBe("SUCCESS");
+    expectRefused(pair, rkey);
+  });
+
+  test("of a type that does not exist is refused", () => {
+    withDomain((domain) => {
+      expect(thrownBy(() => domain.allocateMemoryWindow("TYPE_3" as never)).code).toBe("INVALID_ARGUMENT");
+    });
   });
 
   test("of type 2 is bound by a request and gives access under its new key", () => {

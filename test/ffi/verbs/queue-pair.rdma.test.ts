@@ -5,6 +5,7 @@ import {
   type Context,
   Device,
   drain,
+  Gid,
   openDatagrams,
   type QueuePairCapabilities,
   type QueuePairTypeName,
@@ -101,6 +102,29 @@ describeRdma("a queue pair", () => {
     queuePair.modify({ state: "SQD" });
     queuePair.modify({ maxDestinationReadAtomic: 2, maxReadAtomic: 2 });
     expect(queuePair.query()).toMatchObject({ maxDestinationReadAtomic: 2, maxReadAtomic: 2 });
+  });
+
+  test("of type UD takes a privileged queue key from root", () => {
+    using context = Device.find().open();
+    const queuePair = makeQueuePair(context, "UD");
+    queuePair.modify({ state: "INIT", partitionKeyIndex: 0, port: 1, queueKey: 0xffff_0001 });
+    expect(queuePair.query().queueKey).toBe(0xffff_0001);
+  });
+
+  test("says whether data arrives in order", () => {
+    using pair = connectedPair();
+    expect([true, false]).toContain(pair.left.queuePair.deliversInOrder("RDMA_WRITE"));
+    pair.left.queuePair.close();
+    expect(thrownBy(() => pair.left.queuePair.deliversInOrder("RDMA_WRITE")).code).toBe("CLOSED");
+  });
+
+  test("joins and leaves a multicast group", () => {
+    using pair = connectedPair({ type: "UD" });
+    const { right } = pair;
+    const group = Gid.parse("::ffff:239.1.2.3");
+    right.queuePair.joinMulticast(group);
+    right.queuePair.leaveMulticast(group);
+    expect(thrownBy(() => right.queuePair.leaveMulticast(group))).toMatchObject({ verb: "ibv_detach_mcast" });
   });
 
   test("takes no sends before RTS and no receives in RESET", () => {

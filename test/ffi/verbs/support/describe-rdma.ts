@@ -1,8 +1,16 @@
 import { describe } from "bun:test";
-import { Device } from "../../../../ffi/verbs/index.ts";
+import { readdirSync } from "node:fs";
 
-/** Tests that need a device; without one they skip and say so. */
+function devices(): string[] {
+  try {
+    return readdirSync("/sys/class/infiniband");
+  } catch {
+    return [];
+  }
+}
+
+/** Tests that need a device; without one they skip and say so. The kernel is asked, not the library that is tested. */
 export function describeRdma(title: string, body: () => void): void {
-  if (Device.list().length > 0) describe(title, body);
+  if (devices().length > 0) describe(title, body);
   else describe.skip(`${title} (skipped: no RDMA device; bun run test:rxe has one)`, body);
 }
