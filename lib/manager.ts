@@ -2,6 +2,7 @@ import { findSharedMapping } from "../ffi/libc/index.ts";
 import { type KVArgs, parseArgs } from "./args.ts";
 import { now } from "./clock.ts";
 import { KVTransferError, KVUserError } from "./errors.ts";
+import { gpuOf } from "./gpu-memory.ts";
 import { type ManagerOptions, type ParsedManagerOptions, parseOptions } from "./options.ts";
 import { auxCapacity, type KVLayout, pageCapacity } from "./planner/index.ts";
 import type { Command } from "./progress/command.ts";
@@ -196,7 +197,8 @@ function describeSelf(options: ParsedManagerOptions, layout: KVLayout, dpRank: n
 
 function registered(address: number, byteLength: number): RegisteredBuffer {
   const share = findSharedMapping(address, byteLength);
-  return { address, byteLength, ...(share ? { share } : {}) };
+  const gpu = share ? undefined : gpuOf(address);
+  return { address, byteLength, ...(share ? { share } : {}), ...(gpu === undefined ? {} : { gpu }) };
 }
 
 function checkAddress(address: string, room: number): void {
