@@ -49,5 +49,6 @@ export {
   pointerIs,
 } from "./pointer-attributes.ts";
 export { Children, Resource, type WorkOrder } from "./resource.ts";
+export { cudaIsLoaded } from "./presence.ts";
 export { CudaRuntime, versionText } from "./runtime.ts";
 export { Stream } from "./stream.ts";

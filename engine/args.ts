@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { defaults, type EngineOptions } from "./options.ts";
+import { defaults, type EngineOptions, kvDevices } from "./options.ts";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -79,6 +79,12 @@ function createCommand(version: string): Command {
       fraction,
       defaults.memFractionStatic,
     )
+    .addOption(
+      new Option("--kv-device <device>", "where the KV pool is; the arithmetic is the processor's either way")
+        .choices(kvDevices)
+        .default(defaults.kvDevice),
+    )
+    .option("--base-gpu-id <number>", "GPU of --kv-device cuda", integer("a whole number", 0), defaults.baseGpuId)
     .option("--max-running-requests <count>", "requests in one batch", positive, defaults.maxRunningRequests)
     .option("--chunked-prefill-size <tokens>", "prompt tokens per step", positive, defaults.chunkedPrefillSize)
     .option(

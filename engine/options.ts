@@ -2,6 +2,9 @@ import type { DisaggregationOptions } from "./disaggregation/index.ts";
 import type { RopePrecisionOption } from "./model/index.ts";
 import type { DisaggregationMode } from "./scheduler/index.ts";
 
+export const kvDevices = ["cpu", "cuda"] as const;
+export type KvDevice = (typeof kvDevices)[number];
+
 /** Everything that can be chosen about an engine; names are those of `sglang.launch_server` in camel case. */
 export interface EngineOptions {
   readonly modelPath: string;
@@ -19,6 +22,10 @@ export interface EngineOptions {
   readonly maxTotalTokens?: number;
   /** Part of the available memory that the KV pool may take, in (0, 1). */
   readonly memFractionStatic?: number;
+  /** Where the KV pool is; `cuda` keeps it on a GPU, while the arithmetic stays on the processor. */
+  readonly kvDevice?: KvDevice;
+  /** The GPU, as CUDA numbers them. */
+  readonly baseGpuId?: number;
   readonly maxRunningRequests?: number;
   /** Tokens of prompts computed per step. */
   readonly chunkedPrefillSize?: number;
@@ -33,6 +40,8 @@ export const defaults = {
   memFractionStatic: 0.25,
   maxRunningRequests: 64,
   chunkedPrefillSize: 128,
+  kvDevice: "cpu",
+  baseGpuId: 0,
   randomSeed: 1,
   host: "127.0.0.1",
   port: 30_000,

@@ -1,5 +1,6 @@
 import { findSharedMapping } from "../ffi/libc/index.ts";
 import { type KVArgs, parseArgs } from "./args.ts";
+import { gpuOf } from "./gpu-memory.ts";
 import { type ManagerOptions, type ParsedManagerOptions, parseOptions } from "./options.ts";
 import type { KVLayout } from "./planner/index.ts";
 import { ProgressThread } from "./progress/thread.ts";
@@ -94,5 +95,6 @@ function describeSelf(options: ParsedManagerOptions, layout: KVLayout, dpRank: n
 
 function registered(address: number, byteLength: number): RegisteredBuffer {
   const share = findSharedMapping(address, byteLength);
-  return { address, byteLength, ...(share ? { share } : {}) };
+  const gpu = share ? undefined : gpuOf(address);
+  return { address, byteLength, ...(share ? { share } : {}), ...(gpu === undefined ? {} : { gpu }) };
 }

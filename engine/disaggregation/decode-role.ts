@@ -118,6 +118,8 @@ export class DecodeRole implements Role {
   /** The cache is here: the first token is prefill's, the next ones are ours. */
   #begin(sequence: Sequence, receiving: Receiving): void {
     const record = this.#link.aux.read(receiving.slot!);
+    const { pool } = this.#link;
+    if (!receiving.fake) pool.load(sequence.pages.subarray(0, pool.pagesFor(sequence.request.prompt.length)));
     sequence.transfer = transferReport(receiving.receiver, this.#link.pool.pagesFor(sequence.request.prompt.length));
     this.#letGo(sequence, receiving);
     if (!receiving.fake && record.room !== receiving.room) {

@@ -1,6 +1,6 @@
 import { OptionError } from "../errors.ts";
-import { heapMemory, type KvPool, type PoolMemory } from "../kvcache/index.ts";
-import type { EngineOptions } from "../options.ts";
+import { gpuMemory, heapMemory, type KvPool, type PoolMemory } from "../kvcache/index.ts";
+import { defaults, type EngineOptions } from "../options.ts";
 import { type Role, wholeRole } from "../scheduler/index.ts";
 import { DecodeRole } from "./decode-role.ts";
 import { KvLink } from "./kv-link.ts";
@@ -16,11 +16,15 @@ export interface Half {
 const whole: Half = { memory: heapMemory, open: async () => ({ role: wholeRole, transfer: undefined }) };
 
 /** @throws {OptionError} where a half is asked for without saying how it reaches the other. */
-export function halfOf({ disaggregationMode: mode = "null", disaggregation }: EngineOptions): Half {
-  if (mode === "null") return whole;
+export function halfOf(options: EngineOptions): Half {
+  const { disaggregationMode: mode = "null", disaggregation, kvDevice = defaults.kvDevice } = options;
+  if (mode === "null") {
+    if (kvDevice === "cpu") return whole;
+    throw new OptionError("--kv-device", "cuda is for halves of a pair: one server alone computes where its pool is");
+  }
   if (!disaggregation) throw new OptionError("--disaggregation-mode", `${mode} needs the disaggregation options`);
   return {
-    memory: sharedMemory,
+    memory: kvDevice === "cpu" ? sharedMemory : onGpu(options.baseGpuId ?? defaults.baseGpuId),
     open: async (pool, maxRunning) => {
       // A slot is lent from before the transfer until nothing can touch it, a little longer than a place in the batch.
       const transfer = await KvLink.create(mode, disaggregation, pool, 2 * maxRunning);
@@ -28,4 +32,15 @@ export function halfOf({ disaggregationMode: mode = "null", disaggregation }: En
       return { role, transfer };
     },
   };
+}
+
+function onGpu(ordinal: number): PoolMemory {
+  try {
+    return gpuMemory(ordinal);
+  } catch (cause) {
+    throw new OptionError(
+      "--kv-device",
+      `cuda cannot be had: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
+  }
 }

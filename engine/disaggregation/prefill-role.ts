@@ -127,7 +127,9 @@ export class PrefillRole implements Role {
   #send(sequence: Sequence, sending: Sending, until: number): void {
     if (sending.sender.poll() === KVPoll.Failed) return;
     if (until > sending.sent || sending.computed) {
-      sending.sender.send(sequence.pages.subarray(sending.sent, Math.max(until, sending.sent)));
+      const pages = sequence.pages.subarray(sending.sent, Math.max(until, sending.sent));
+      this.#link.pool.store(pages);
+      sending.sender.send(pages);
       sending.sent = Math.max(until, sending.sent);
     }
   }

@@ -1,8 +1,17 @@
+export interface ByteRange {
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
 /** A piece of the pool's memory. `buffer` stays valid until `close`. */
 export interface PoolRegion {
+  /** What the processor computes on. */
   readonly buffer: ArrayBuffer;
-  /** Where native code finds `buffer`, where the allocator knows. */
+  /** Where native code and peers find the region, where the allocator knows. */
   readonly address?: number;
+  /** Only where `address` is not `buffer`'s own: brings bytes from `buffer` there, and from there. */
+  store?(ranges: Iterable<ByteRange>): void;
+  load?(ranges: Iterable<ByteRange>): void;
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 import { PageAllocator } from "./allocator.ts";
 import type { KvBufferKind, KvLayout } from "./layout.ts";
-import type { PoolMemory, PoolRegion } from "./memory.ts";
+import type { ByteRange, PoolMemory, PoolRegion } from "./memory.ts";
 
 /** One buffer: [page][token of the page][tokenSize] float32. */
 export interface KvBuffer {
@@ -64,6 +64,16 @@ export class KvPool {
     return Math.ceil(tokens / this.pageSize);
   }
 
+  /** Puts pages that were computed where peers read them. */
+  store(pages: Int32Array): void {
+    for (const { region, pageBytes } of this.buffers) region.store?.(rangesOf(pages, pageBytes));
+  }
+
+  /** Fetches pages that a peer has written for the processor to read. */
+  load(pages: Int32Array): void {
+    for (const { region, pageBytes } of this.buffers) region.load?.(rangesOf(pages, pageBytes));
+  }
+
   /** Gives the memory back. Nothing may use the buffers afterwards. */
   close(): void {
     for (const { region } of this.buffers) region.close();
@@ -72,4 +82,8 @@ export class KvPool {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function rangesOf(pages: Int32Array, pageBytes: number): ByteRange[] {
+  return Array.from(pages, (page) => ({ offset: page * pageBytes, byteLength: pageBytes }));
 }

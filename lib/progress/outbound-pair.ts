@@ -125,8 +125,9 @@ export class OutboundPair {
     if (this.#state !== "dialling") return;
     this.#state = "accepted";
     const transport = this.transport!;
-    const notes = [...this.notes, `${transport}: the best that both sides have and that connects`];
-    const header = { pair: this.id, transport, endpoint: this.#end!.endpoint, notes };
+    const { endpoint, how } = this.#end!;
+    const chosen = `${transport}: the best that both sides have and that connects${how ? `, ${how}` : ""}`;
+    const header = { pair: this.id, transport, endpoint, notes: [...this.notes, chosen] };
     this.#link.send(encodeRelayed("accept", this.member.id, header));
   }
 

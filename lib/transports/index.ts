@@ -1,22 +1,24 @@
 /** The transports by name, and how another is added. @module */
 import { KVUserError } from "../errors.ts";
 import { createCmaTransport } from "./cma/index.ts";
+import { createCudaIpcTransport } from "./cuda-ipc/index.ts";
 import { rehearseTransport, type WaitingReactor } from "./rehearse.ts";
 import { createShmTransport } from "./shm/index.ts";
 import { createTcpTransport } from "./tcp/index.ts";
 import type { Transport, TransportContext, TransportFactory } from "./transport.ts";
 
 const factories = new Map<string, TransportFactory>([
+  ["cuda-ipc", createCudaIpcTransport],
   ["shm", createShmTransport],
   ["cma", createCmaTransport],
   ["tcp", createTcpTransport],
 ]);
 
-/** Transports that can send to their own thread, and at no cost worth naming. */
-const REHEARSED: ReadonlySet<string> = new Set(["shm", "cma", "tcp"]);
+/** These follow addresses on the processor; and they can send to their own thread at no cost worth naming. */
+const HOST_MEMORY_ONLY: ReadonlySet<string> = new Set(["shm", "cma", "tcp"]);
 
 /** What `auto` offers, best first: the transports of one host, then those between hosts. */
-const AUTO = ["shm", "cma", "tcp"] as const;
+const AUTO = ["cuda-ipc", "shm", "cma", "tcp"] as const;
 
 /**
  * Makes a transport known under `name`. It runs in the progress thread, which has modules of its own: a transport of a
@@ -58,8 +60,9 @@ export async function openTransports(
     try {
       const factory = factories.get(name) ?? (await loadFactory(name));
       const context = contextFor(name);
-      if (REHEARSED.has(name)) rehearseTransport(factory, context, reactor);
-      const made = factory(context);
+      const onGpu = HOST_MEMORY_ONLY.has(name) && context.buffers.some(({ gpu }) => gpu !== undefined);
+      if (HOST_MEMORY_ONLY.has(name) && !onGpu) rehearseTransport(factory, context, reactor);
+      const made = onGpu ? { unusable: "the pages are on a GPU, which it cannot read" } : factory(context);
       if ("unusable" in made) unusable.push(`${name}: ${made.unusable}`);
       else transports.push(made);
     } catch (error) {

@@ -25,6 +25,8 @@ export interface RegisteredBuffer {
   readonly byteLength: number;
   /** Where the buffer stands in a memfd, if the library's allocator made it: what lets a peer map it. */
   readonly share?: { readonly fd: number; readonly offset: number };
+  /** Ordinal of the GPU that the buffer is on; undefined for host memory. */
+  readonly gpu?: number;
 }
 
 export interface Readiness {
@@ -97,6 +99,8 @@ export interface OutboundEnd {
   readonly endpoint: TransportData;
   /** For plans: where each of the peer's buffers stands, seen from here. Undefined: at the peer's own addresses. */
   readonly destinationBases: Float64Array | undefined;
+  /** Which of its ways the transport took, and why; for logs. */
+  readonly how?: string;
   /** Source segments that one write may gather; 1 where a write has one source. */
   readonly gatherLimit: number;
   /** The receiver has said `ready`: writes may be posted from now on. */

@@ -44,6 +44,8 @@ describe("the engine's command line", () => {
     [["--model-path", model, "--mem-fraction-static", "1.5"], "a number above 0 and below 1"],
     [["--model-path", model, "--disaggregation-mode", "both"], "null, prefill, decode"],
     [["--model-path", model, "--log-level", "loud"], "--log-level"],
+    [["--model-path", model, "--kv-device", "gpu"], "cpu, cuda"],
+    [["--model-path", model, "--kv-device", "cuda"], "--kv-device: cuda is for halves of a pair"],
     [["--model-path", model, "--no-such-flag"], "--no-such-flag"],
     [["--model-path", model, "--context-length", "5000"], "more than the model's 2048"],
     [["--model-path", model, "--max-total-tokens", "3"], "less than one page of 16 tokens"],

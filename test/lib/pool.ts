@@ -13,7 +13,7 @@ export interface PoolOptions {
 /** A rank's KV pool in one mapping: GQA with two heads, K and V a layer, and one aux buffer. */
 export class TestPool implements Disposable {
   readonly mapping: Mapping;
-  readonly args: KVArgs;
+  args: KVArgs;
   readonly pages: number;
   readonly pageBytes: number;
   readonly buffers: number;

@@ -109,6 +109,10 @@ export class OutboundPair implements OutboundEnd {
     this.#socket.sendMessage(FrameType.HELLO, { version: PROTOCOL_VERSION, transport, token, nonce: this.#nonce });
   }
 
+  get how(): string {
+    return this.#writer?.how ?? "";
+  }
+
   get destinationBases(): Float64Array | undefined {
     return this.#writer?.destinationBases;
   }

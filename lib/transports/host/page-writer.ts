@@ -6,6 +6,8 @@ import type { Region } from "./frames.ts";
  * number, and {@link passed} follows; writers that are done when they return give and answer 0.
  */
 export interface PageWriter {
+  /** Which of its ways the writer took, and why; for logs. */
+  readonly how?: string;
   /** Where each of the receiver's buffers stands seen from here; undefined: at the receiver's own addresses. */
   readonly destinationBases: Float64Array | undefined;
   /** Puts bytes into the scratch place of the handshake: they are there when this returns. */

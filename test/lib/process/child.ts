@@ -3,6 +3,8 @@
  * line, one JSON answer a line. The other half of the tests that kill and stop processes.
  */
 import { KVManager, type KVReceiver, type KVSender } from "../../../lib/index.ts";
+import { controlStandIn } from "../../cuda/stand-in/build.ts";
+import { GpuPool, type GpuPoolOptions } from "../gpu-pool.ts";
 import { type PoolOptions, TestPool } from "../pool.ts";
 
 export interface ChildStart {
@@ -10,6 +12,9 @@ export interface ChildStart {
   readonly transport: string;
   readonly leaseMs: number;
   readonly pool: PoolOptions;
+  /** The pool is in the memory of a GPU, or of the stand-in for one. */
+  readonly gpu?: GpuPoolOptions;
+  readonly transportOptions?: Record<string, Record<string, unknown>>;
   /** Prefill: the registry's port, 0 for any. */
   readonly port?: number;
 }
@@ -28,15 +33,20 @@ export type ChildCommand =
   | { readonly do: "holds"; readonly room: number; readonly pages: readonly number[]; readonly slot: number }
   | { readonly do: "clear"; readonly room: number }
   | { readonly do: "figures" }
+  /** Frees the device memory of the pool behind everybody's back. */
+  | { readonly do: "free" }
+  /** What the stand-in counts as alive in this process. */
+  | { readonly do: "alive" }
   | { readonly do: "close" };
 
 const start = JSON.parse(process.argv[2]!) as ChildStart;
-const pool = new TestPool(start.pool);
+const pool = start.gpu ? new GpuPool(start.pool, start.gpu) : new TestPool(start.pool);
 const manager = await KVManager.create({
   role: start.role,
   args: pool.args,
   transport: start.transport,
   timeouts: { leaseMs: start.leaseMs },
+  ...(start.transportOptions ? { transportOptions: start.transportOptions } : {}),
   ...(start.role === "prefill" ? { bootstrap: { host: "127.0.0.1", port: start.port ?? 0, serve: true } } : {}),
 });
 const rooms = new Map<number, KVSender | KVReceiver>();
@@ -75,13 +85,22 @@ async function obey(command: ChildCommand): Promise<object> {
       return {};
     case "figures":
       return { figures: manager.figures };
+    case "free":
+      (pool as GpuPool).free();
+      return {};
+    case "alive":
+      return controlStandIn(process.env["KVWIRE_CUDART"]!).alive();
     case "close":
       await manager.close();
       return {};
   }
 }
 
-answer({ address: manager.bootstrapServer?.address, transports: manager.transports });
+answer({
+  address: manager.bootstrapServer?.address,
+  transports: manager.transports,
+  unusable: manager.unusableTransports,
+});
 for await (const line of console) {
   const command = JSON.parse(line) as ChildCommand;
   answer(await obey(command));

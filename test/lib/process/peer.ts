@@ -5,9 +5,12 @@ export class Peer implements AsyncDisposable {
   readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
   readonly #lines: AsyncIterator<string>;
   address = "";
+  transports: readonly string[] = [];
+  unusable: readonly string[] = [];
 
-  private constructor(start: ChildStart) {
+  private constructor(start: ChildStart, environment: Record<string, string>) {
     this.#process = Bun.spawn([process.execPath, `${import.meta.dir}/child.ts`, JSON.stringify(start)], {
+      env: { ...process.env, ...environment },
       stdin: "pipe",
       stdout: "pipe",
       stderr: "inherit",
@@ -15,10 +18,12 @@ export class Peer implements AsyncDisposable {
     this.#lines = lines(this.#process.stdout);
   }
 
-  static async start(start: ChildStart): Promise<Peer> {
-    const peer = new Peer(start);
-    const hello = (await peer.#answer()) as { address?: string };
+  static async start(start: ChildStart, environment: Record<string, string> = {}): Promise<Peer> {
+    const peer = new Peer(start, environment);
+    const hello = (await peer.#answer()) as Pick<Peer, "transports" | "unusable"> & { address?: string };
     peer.address = hello.address ?? "";
+    peer.transports = hello.transports;
+    peer.unusable = hello.unusable;
     return peer;
   }
 
