@@ -84,13 +84,13 @@ export class Relay {
     return request.samples === 1 ? new Job(this.#context, input) : new Samples(this.#context, input);
   }
 
-  async #body(request: Request): Promise<Uint8Array> {
+  async #body(request: Request): Promise<Buffer> {
     const { maxBody } = this.#options;
     const declared = Number(request.headers.get("content-length") ?? 0);
     const tooLarge = (): RequestError =>
       new RequestError(413, "body_too_large", `The body is larger than ${maxBody} bytes`);
     if (declared > maxBody) throw tooLarge();
-    const body = new Uint8Array(await request.arrayBuffer());
+    const body = Buffer.from(await request.arrayBuffer());
     if (body.length > maxBody) throw tooLarge();
     return body;
   }

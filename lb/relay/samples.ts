@@ -33,7 +33,7 @@ export class Samples {
     const outcomes = await this.#outcomes();
     if (!Array.isArray(outcomes)) return outcomes;
     const { request } = this.#input;
-    const bodies: Uint8Array[] = [];
+    const bodies: Buffer[] = [];
     const streams: ReadableStream<Uint8Array>[] = [];
     for (const outcome of outcomes) {
       if (outcome.kind === "answer") bodies.push(outcome.answer.body);

@@ -1,5 +1,5 @@
-import type { BootstrapAddress, PieceBody } from "../request/index.ts";
-import { Pool, requestBytes, type Connection, type ExchangeSink } from "../upstream/index.ts";
+import type { BootstrapAddress, SplicedBody } from "../request/index.ts";
+import { Pool, type Connection, type ExchangeSink } from "../upstream/index.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { Health } from "./health.ts";
 
@@ -74,8 +74,8 @@ export class Worker {
   }
 
   /** POSTs JSON. `fields` are header lines in lower case, each ending in CRLF. */
-  post(path: string, fields: string, body: PieceBody, sink: ExchangeSink, fresh = false): Connection {
-    return this.pool.send(requestBytes(this.#prefix(path), fields, body), sink, "POST", fresh);
+  post(path: string, fields: string, body: SplicedBody, sink: ExchangeSink, fresh = false): Connection {
+    return this.pool.send({ head: this.#prefix(path) + fields, body }, sink, "POST", fresh);
   }
 
   /** Absolute address of a path on this worker, for `fetch`. */
