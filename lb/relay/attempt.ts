@@ -27,11 +27,18 @@ export interface AttemptPlan {
   readonly rewrite: ((bytes: Buffer, events: boolean, prefill: Answer | undefined) => Buffer) | undefined;
   /** `rewrite` needs prefill's answer: nothing is passed on before it. */
   readonly awaitPrefill: boolean;
+  /** The client's own name or names for the request. */
+  readonly clientRid: string | readonly string[] | undefined;
 }
 
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
-  | { readonly kind: "stream"; readonly head: Answer; readonly body: ReadableStream<Uint8Array> }
+  | {
+      readonly kind: "stream";
+      readonly head: Answer;
+      readonly body: ReadableStream<Uint8Array>;
+      readonly closed: Promise<unknown>;
+    }
   | { readonly kind: "failure"; readonly failure: Failure };
 
 /** Told of what happens in an attempt; must not throw. */
@@ -74,6 +81,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #behind = false;
   #aborted = false;
   #openLegs = 2;
+  readonly #decodeOver = Promise.withResolvers<void>();
 
   constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
     this.plan = plan;
@@ -90,13 +98,15 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     return this.decode.head === undefined ? "dispatched" : "accepted";
   }
 
+  /** Given up, but an engine has not let go yet. */
+  get orphaned(): boolean {
+    return this.#aborted && this.#openLegs > 0;
+  }
+
   start(): void {
     const { plan } = this;
-    for (const worker of [plan.prefill, plan.decode]) {
-      worker.requests++;
-      worker.tokens += plan.tokens;
-      worker.breaker.begin(this.startedAt);
-    }
+    plan.prefill.begin(plan.tokens);
+    plan.decode.begin(plan.tokens);
     this.prefill.send(plan.path, plan.prefillFields, plan.prefillBody, plan.fresh);
     this.decode.send(plan.path, plan.decodeFields, plan.decodeBody, plan.fresh);
   }
@@ -334,6 +344,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       kind: "stream",
       head: { status: head!.status, fields: head!.fields, body: EMPTY },
       body: stream.readable,
+      closed: this.#decodeOver.promise,
     });
   }
 
@@ -382,9 +393,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   }
 
   #legOver(leg: Leg): void {
-    leg.worker.requests--;
-    leg.worker.tokens -= this.plan.tokens;
-    leg.worker.breaker.release();
+    leg.worker.end(this.plan.tokens);
+    if (leg === this.decode) this.#decodeOver.resolve();
     if (--this.#openLegs > 0) return;
     this.endedAt = performance.now();
     this.#observer.onClosed(this);

@@ -27,6 +27,8 @@ export interface ParsedRequest {
   /** The client's own request id or ids. */
   readonly rid: string | readonly string[] | undefined;
   readonly model: string | undefined;
+  /** The member that holds the prompt or prompts. */
+  readonly prompt: JsonMember | undefined;
   /** Prompt tokens, counted for lists of ids and else estimated at four bytes each. */
   readonly tokens: number;
 }
@@ -98,6 +100,7 @@ function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
     seeds: sampling.seeds,
     rid: ridOf(body, named.get("rid")),
     model: stringOf(body, named.get("model")),
+    prompt,
     tokens: tokensOf(prompt),
   };
 }
