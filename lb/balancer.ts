@@ -1,84 +1,94 @@
 import type { Options } from "./config/index.ts";
-import { random, roundRobin, type Policy } from "./policy/index.ts";
-import { Relay, type Attempt, type AttemptObserver, type JobContext } from "./relay/index.ts";
-import { RequestIds, RoomIds } from "./request/index.ts";
-import { Fleet, HealthChecker, type Worker, type WorkerSpec } from "./workers/index.ts";
+import { createLog, Metrics, type Log } from "./observe/index.ts";
+import { createPolicies, type PolicyPair } from "./policy/index.ts";
+import { Relay, type Attempt, type AttemptObserver, type RequestSummary } from "./relay/index.ts";
+import { RequestIds, RoomIds, type Endpoint } from "./request/index.ts";
+import { Admission, Fleet, HealthChecker, SharedState, type Worker, type WorkerSpec } from "./workers/index.ts";
 
 /** ms between two looks at deadlines, waiting clients and idle connections. */
 const SWEEP_EVERY = 50;
-/** Failures that no number of them opens a breaker for. */
-const NEVER = 0;
+const SECOND = 1000;
+
+export interface BalancerParts {
+  /** Where a policy is a module: what `loadPolicies` gave. */
+  readonly policies?: PolicyPair;
+  /** State shared with other serving threads. */
+  readonly shared?: SharedState;
+  readonly log?: Log;
+  /** False: another thread probes the workers. */
+  readonly probes?: boolean;
+}
 
 /** The workers, the relay between clients and them, and what watches over both. */
 export class Balancer {
   readonly options: Options;
   readonly fleet: Fleet;
   readonly relay: Relay;
+  readonly admission: Admission;
+  readonly metrics = new Metrics();
+  readonly log: Log;
   readonly live = new Set<Attempt>();
-  readonly #health: HealthChecker;
+  readonly health: HealthChecker;
+  readonly startedAt = Date.now();
+  readonly #policies: PolicyPair;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** Set on SIGTERM: not ready for more, though what comes is still served. */
   draining = false;
 
-  constructor(options: Options) {
+  constructor(options: Options, parts: BalancerParts = {}) {
     this.options = options;
-    const second = 1000;
-    this.fleet = new Fleet({
-      connectTimeout: options.connectTimeoutSecs * second,
-      idleTimeout: options.keepAliveSecs * second,
-      maxIdle: options.maxIdleConnections,
-      breaker: {
-        threshold: options.disableCircuitBreaker ? NEVER : options.cbFailureThreshold,
-        successes: options.cbSuccessThreshold,
-        openFor: options.cbTimeoutDurationSecs * second,
-        window: options.cbWindowDurationSecs * second,
+    this.log = parts.log ?? createLog(options);
+    this.#policies = parts.policies ?? createPolicies(options);
+    this.fleet = new Fleet(workerOptions(options), parts.shared);
+    this.admission = new Admission(
+      {
+        maxActive: options.maxConcurrentRequests,
+        maxPerPrefill: options.maxPrefillRequests,
+        queueSize: options.queueSize,
+        queueTimeout: options.queueTimeoutSecs * SECOND,
       },
-    });
-    for (const spec of options.prefill) this.addWorker({ ...spec, role: "prefill" });
-    for (const spec of options.decode) this.addWorker({ ...spec, role: "decode" });
-    const context: JobContext = {
-      fleet: this.fleet,
-      prefillPolicy: policyOf(options.prefillPolicy ?? options.policy),
-      decodePolicy: policyOf(options.decodePolicy ?? options.policy),
-      rooms: new RoomIds(),
-      ids: new RequestIds(),
-      limits: {
-        prefill: options.prefillTimeoutSecs * second,
-        prefillPerToken: options.prefillTimeoutPerTokenMs,
-        firstOutput: options.firstOutputTimeoutSecs * second,
-        idle: options.streamIdleTimeoutSecs * second,
-        request: options.requestTimeoutSecs * second,
+      this.fleet,
+    );
+    this.relay = this.#createRelay();
+    this.health = new HealthChecker(
+      this.fleet,
+      {
+        interval: parts.probes === false ? 0 : options.healthCheckIntervalSecs * SECOND,
+        timeout: options.healthCheckTimeoutSecs * SECOND,
+        path: options.healthCheckEndpoint,
+        failuresDown: options.healthFailureThreshold,
+        successesUp: options.healthSuccessThreshold,
       },
-      retry: {
-        max: options.disableRetries ? 0 : options.retryMaxRetries,
-        backoff: options.retryInitialBackoffMs,
-        maxBackoff: options.retryMaxBackoffMs,
-      },
-      live: this.live,
-      observer: this.#observer(),
-    };
-    this.relay = new Relay(context, {
-      maxBody: options.maxPayloadSize,
-      requestIdHeaders: options.requestIdHeaders,
-      ownKeys: options.apiKey !== undefined,
-    });
-    this.#health = new HealthChecker(this.fleet, {
-      interval: options.healthCheckIntervalSecs * second,
-      timeout: options.healthCheckTimeoutSecs * second,
-      path: options.healthCheckEndpoint,
-      failuresDown: options.healthFailureThreshold,
-      successesUp: options.healthSuccessThreshold,
-    });
+      ({ name, role, health }) =>
+        this.log.warn({ worker: name, role, up: health.up, error: health.lastError }, "worker health changed"),
+    );
     this.#timer = setInterval(() => this.#sweep(), SWEEP_EVERY);
   }
 
-  addWorker(spec: WorkerSpec): Worker {
+  /** Adds a worker, with the common key if it has none of its own; `slot` is that of the thread which added it first. */
+  addWorker(spec: WorkerSpec, slot?: number): Worker {
     const apiKey = spec.apiKey ?? this.options.workerApiKey;
-    return this.fleet.add(apiKey === undefined ? spec : { ...spec, apiKey });
+    return this.fleet.add(apiKey === undefined ? spec : { ...spec, apiKey }, slot);
+  }
+
+  /** Adds those of the options. All threads do so in the same order. */
+  addConfigured(slots?: readonly number[]): void {
+    const specs = [
+      ...this.options.prefill.map((spec) => ({ ...spec, role: "prefill" as const })),
+      ...this.options.decode.map((spec) => ({ ...spec, role: "decode" as const })),
+    ];
+    specs.forEach((spec, i) => this.addWorker(spec, slots?.[i]));
+  }
+
+  removeWorker(worker: Worker): void {
+    this.fleet.remove(worker);
+    this.#policies.prefill.forget?.(worker);
+    this.#policies.decode.forget?.(worker);
   }
 
   close(): void {
     clearInterval(this.#timer);
-    this.#health.close();
+    this.health.close();
     this.fleet.close();
   }
 
@@ -88,22 +98,107 @@ export class Balancer {
     this.fleet.sweep(now);
   }
 
-  #observer(): AttemptObserver {
-    return {
-      onVerdict: (_attempt, worker, ok) => {
-        if (ok) worker.breaker.success();
-        else worker.breaker.failure(performance.now());
+  #createRelay(): Relay {
+    const { options } = this;
+    const context = {
+      fleet: this.fleet,
+      prefillPolicy: this.#policies.prefill,
+      decodePolicy: this.#policies.decode,
+      rooms: new RoomIds(),
+      ids: new RequestIds(),
+      limits: {
+        prefill: options.prefillTimeoutSecs * SECOND,
+        prefillPerToken: options.prefillTimeoutPerTokenMs,
+        firstOutput: options.firstOutputTimeoutSecs * SECOND,
+        idle: options.streamIdleTimeoutSecs * SECOND,
+        request: options.requestTimeoutSecs * SECOND,
       },
-      onPrefillAnswer: () => undefined,
-      onFirstOutput: () => undefined,
-      onOutput: () => undefined,
+      retry: {
+        max: options.disableRetries ? 0 : options.retryMaxRetries,
+        backoff: options.retryInitialBackoffMs,
+        maxBackoff: options.retryMaxBackoffMs,
+      },
+      maxPerPrefill: options.maxPrefillRequests,
+      live: this.live,
+      observer: this.#attemptObserver(),
+    };
+    const settings = {
+      maxBody: options.maxPayloadSize,
+      requestIdHeaders: options.requestIdHeaders,
+      ownKeys: options.apiKey !== undefined,
+    };
+    return new Relay(context, this.admission, settings, {
+      onArrival: (endpoint) => this.metrics.onArrival(endpoint),
+      onResponse: (endpoint, summary) => this.#responded(endpoint, summary),
+    });
+  }
+
+  #attemptObserver(): AttemptObserver {
+    const { metrics, live } = this;
+    return {
+      onVerdict: (attempt, worker, ok, reason) => {
+        if (ok) return worker.breaker.success();
+        worker.breaker.failure();
+        metrics.onVerdict(attempt, worker, ok, reason);
+        this.log.warn(
+          {
+            worker: worker.name,
+            role: worker.role,
+            cause: reason,
+            rid: attempt.plan.rid,
+            breaker: worker.breaker.state,
+          },
+          attempt.failure?.message ?? "worker failed after its answer had begun",
+        );
+      },
+      onPrefillAnswer: (attempt) => {
+        metrics.onPrefillAnswer(attempt);
+        if (this.options.maxPrefillRequests > 0) queueMicrotask(() => this.admission.pump());
+      },
+      onFirstOutput: (attempt) => metrics.onFirstOutput(attempt),
+      onOutput: (attempt, gap, chunks) => metrics.onOutput(attempt, gap, chunks),
       onClosed: (attempt) => {
-        this.live.delete(attempt);
+        live.delete(attempt);
       },
     };
   }
+
+  #responded(endpoint: Endpoint, summary: RequestSummary): void {
+    this.metrics.onResponse(endpoint, summary);
+    const bad = summary.status >= 500;
+    if (!bad && !this.log.isLevelEnabled("debug")) return;
+    const { id, status, code, message, queued, duration, retries, attempt } = summary;
+    const pair = { prefill: attempt?.plan.prefill.name, decode: attempt?.plan.decode.name };
+    const details = {
+      requestId: id,
+      path: endpoint.path,
+      status,
+      code,
+      error: message,
+      queued,
+      duration,
+      retries,
+      ...pair,
+    };
+    if (bad) this.log.warn(details, "request failed");
+    else this.log.debug(details, "request");
+  }
 }
 
-function policyOf(name: string): Policy {
-  return name === "round_robin" ? roundRobin() : random();
+function workerOptions(options: Options): ConstructorParameters<typeof Fleet>[0] {
+  return {
+    connectTimeout: options.connectTimeoutSecs * SECOND,
+    idleTimeout: options.keepAliveSecs * SECOND,
+    maxIdle: options.maxIdleConnections,
+    breaker: {
+      threshold: options.disableCircuitBreaker ? 0 : options.cbFailureThreshold,
+      successes: options.cbSuccessThreshold,
+      openFor: options.cbTimeoutDurationSecs * SECOND,
+      window: options.cbWindowDurationSecs * SECOND,
+    },
+    tls: {
+      rejectUnauthorized: !options.workerTlsInsecure,
+      ...(options.workerCa === undefined ? {} : { ca: Bun.file(options.workerCa) }),
+    },
+  };
 }

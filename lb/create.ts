@@ -21,5 +21,6 @@ export interface LoadBalancer {
  */
 export function createLoadBalancer(options: OptionsInput): LoadBalancer {
   const balancer = new Balancer(spreadBootstrapPorts(parseOptions(options)));
+  balancer.addConfigured();
   return { app: createApp(balancer), balancer, close: () => balancer.close() };
 }

@@ -7,6 +7,7 @@ try {
   const config = await loadConfig(process.argv.slice(2), process.env);
   if (config !== undefined) {
     const balancer = new Balancer(config.options);
+    balancer.addConfigured();
     const server = serve(balancer, config.options.port);
     console.error(`listening on ${server.url.href}`);
   }

@@ -1,3 +1,10 @@
+export { cacheAware, type CacheAwareOptions } from "./cache-aware.ts";
+export { consistentHash } from "./consistent-hash.ts";
+export { createPolicies, loadPolicies, type PolicyPair } from "./create.ts";
+export { leastLoad } from "./least-load.ts";
+export { loadOf } from "./load.ts";
 export type { Choice, Policy } from "./policy.ts";
+export { powerOfTwo } from "./power-of-two.ts";
+export { prefixes, PrefixIndex } from "./prefix-index.ts";
 export { random } from "./random.ts";
 export { roundRobin } from "./round-robin.ts";

@@ -1,3 +1,4 @@
+import { SplicedBody } from "../request/index.ts";
 import type { ExchangeSink } from "../upstream/index.ts";
 import type { Worker } from "../workers/index.ts";
 
@@ -14,6 +15,6 @@ const IGNORE: ExchangeSink = {
 
 /** Asks an engine to give up every request whose id begins with `rid`. `fields` carry the keys of the request itself. */
 export function abortOn(worker: Worker, rid: string, fields: string): void {
-  const body = Buffer.from(JSON.stringify({ rid, abort_all: false }));
-  worker.post("/abort_request", fields, { pieces: [body], length: body.length }, IGNORE);
+  const body = SplicedBody.text(JSON.stringify({ rid, abort_all: false }));
+  worker.post("/abort_request", fields, body, IGNORE);
 }

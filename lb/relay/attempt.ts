@@ -1,4 +1,4 @@
-import type { PieceBody } from "../request/index.ts";
+import type { SplicedBody } from "../request/index.ts";
 import type { UpstreamError } from "../upstream/index.ts";
 import type { Worker } from "../workers/index.ts";
 import { abortOn, ABORT_GRACE } from "./abort.ts";
@@ -17,21 +17,28 @@ export interface AttemptPlan {
   readonly rid: string;
   readonly prefillFields: string;
   readonly decodeFields: string;
-  readonly prefillBody: PieceBody;
-  readonly decodeBody: PieceBody;
+  readonly prefillBody: SplicedBody;
+  readonly decodeBody: SplicedBody;
   /** Open new connections: an idle one has just failed. */
   readonly fresh: boolean;
   readonly stream: boolean;
   readonly tokens: number;
   /** Changes decode's bytes (a whole answer, or whole events), given prefill's answer once it is known to be needed. */
-  readonly rewrite: ((bytes: Uint8Array, events: boolean, prefill: Answer | undefined) => Uint8Array) | undefined;
+  readonly rewrite: ((bytes: Buffer, events: boolean, prefill: Answer | undefined) => Buffer) | undefined;
   /** `rewrite` needs prefill's answer: nothing is passed on before it. */
   readonly awaitPrefill: boolean;
+  /** The client's own name or names for the request. */
+  readonly clientRid: string | readonly string[] | undefined;
 }
 
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
-  | { readonly kind: "stream"; readonly head: Answer; readonly body: ReadableStream<Uint8Array> }
+  | {
+      readonly kind: "stream";
+      readonly head: Answer;
+      readonly body: ReadableStream<Uint8Array>;
+      readonly closed: Promise<unknown>;
+    }
   | { readonly kind: "failure"; readonly failure: Failure };
 
 /** Told of what happens in an attempt; must not throw. */
@@ -46,7 +53,7 @@ export interface AttemptObserver {
   onClosed(attempt: Attempt): void;
 }
 
-const EMPTY = new Uint8Array(0);
+const EMPTY = Buffer.alloc(0);
 
 /**
  * One request on one pair of workers with one room: both legs at once, decode's answer passed on as soon as it speaks, and
@@ -74,6 +81,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #behind = false;
   #aborted = false;
   #openLegs = 2;
+  readonly #decodeOver = Promise.withResolvers<void>();
 
   constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
     this.plan = plan;
@@ -90,13 +98,15 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     return this.decode.head === undefined ? "dispatched" : "accepted";
   }
 
+  /** Given up, but an engine has not let go yet. */
+  get orphaned(): boolean {
+    return this.#aborted && this.#openLegs > 0;
+  }
+
   start(): void {
     const { plan } = this;
-    for (const worker of [plan.prefill, plan.decode]) {
-      worker.requests++;
-      worker.tokens += plan.tokens;
-      worker.breaker.begin(this.startedAt);
-    }
+    plan.prefill.begin(plan.tokens);
+    plan.decode.begin(plan.tokens);
     this.prefill.send(plan.path, plan.prefillFields, plan.prefillBody, plan.fresh);
     this.decode.send(plan.path, plan.decodeFields, plan.decodeBody, plan.fresh);
   }
@@ -168,7 +178,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     }
   }
 
-  onLegBody(_leg: Leg, slice: Uint8Array, chunks: number): void {
+  onLegBody(_leg: Leg, slice: Buffer, chunks: number): void {
     const stream = this.#stream;
     if (stream === undefined) return this.#firstOutput(slice);
     const now = performance.now();
@@ -231,7 +241,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     if (head === undefined || (leg.ok && !leg.events)) return undefined;
     const answer = leg.answer();
     if (leg.ok) {
-      const verdict = refusalIn(Buffer.from(answer.body.buffer, answer.body.byteOffset, answer.body.byteLength));
+      const verdict = refusalIn(answer.body);
       return verdict && this.#refused(leg, verdict.status, verdict.message, undefined);
     }
     const capacity = isCapacity(head);
@@ -301,9 +311,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     this.#finish({ kind: "answer", answer: { status: answer.status, fields: answer.fields, body } });
   }
 
-  #firstOutput(slice: Uint8Array): void {
-    const piece = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
-    const early = this.#early === undefined ? piece : Buffer.concat([this.#early, piece]);
+  #firstOutput(slice: Buffer): void {
+    const early = this.#early === undefined ? slice : Buffer.concat([this.#early, slice]);
     this.#early = early;
     if (!this.#inspected) {
       const end = firstEventEnd(early);
@@ -318,7 +327,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     else this.#beginStream(early);
   }
 
-  #beginStream(early: Uint8Array): void {
+  #beginStream(early: Buffer): void {
     const { head } = this.decode;
     const stream = new ClientStream(this);
     const { rewrite } = this.plan;
@@ -335,6 +344,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       kind: "stream",
       head: { status: head!.status, fields: head!.fields, body: EMPTY },
       body: stream.readable,
+      closed: this.#decodeOver.promise,
     });
   }
 
@@ -383,9 +393,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   }
 
   #legOver(leg: Leg): void {
-    leg.worker.requests--;
-    leg.worker.tokens -= this.plan.tokens;
-    leg.worker.breaker.release();
+    leg.worker.end(this.plan.tokens);
+    if (leg === this.decode) this.#decodeOver.resolve();
     if (--this.#openLegs > 0) return;
     this.endedAt = performance.now();
     this.#observer.onClosed(this);

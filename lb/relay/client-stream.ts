@@ -20,7 +20,7 @@ export class ClientStream {
   #behind = false;
   #closed = false;
   /** Changes whole events before they are passed on. */
-  rewrite: ((events: Uint8Array) => Uint8Array) | undefined;
+  rewrite: ((events: Buffer) => Buffer) | undefined;
 
   constructor(owner: ClientStreamOwner) {
     this.readable = new ReadableStream<Uint8Array>(
@@ -43,9 +43,9 @@ export class ClientStream {
   }
 
   /** Passes on the whole events in what has come so far; false: the client is behind, stop reading. */
-  write(slice: Uint8Array): boolean {
+  write(slice: Buffer): boolean {
     if (this.#closed) return true;
-    let bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
+    let bytes = slice;
     if (this.#held !== undefined) {
       bytes = Buffer.concat([this.#held, bytes]);
       this.#held = undefined;

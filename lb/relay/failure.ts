@@ -10,7 +10,7 @@ export interface Answer {
   readonly status: number;
   /** name, value, name, value … */
   readonly fields: readonly string[];
-  readonly body: Uint8Array;
+  readonly body: Buffer;
 }
 
 /** Why a pair of requests gave no usable answer. */
@@ -45,7 +45,6 @@ export function isCapacity(head: ResponseHead): boolean {
 const TRANSFER = /transfer failed|handshake failed|lost connection with prefill|kvtransfererror/i;
 
 /** Decode's 500 for a transfer that broke says nothing against decode. */
-export function isTransferFailure(body: Uint8Array): boolean {
-  const text = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, 16_384)).toString("latin1");
-  return TRANSFER.test(text);
+export function isTransferFailure(body: Buffer): boolean {
+  return TRANSFER.test(body.toString("latin1", 0, 16_384));
 }

@@ -1,9 +1,9 @@
-/** Client headers that workers are shown; everything else stays here. */
-const FORWARDED = ["x-correlation-id", "traceparent", "tracestate", "baggage"] as const;
+/** Client headers that workers are shown besides the request id; everything else stays here. */
+const FORWARDED = ["traceparent", "tracestate", "baggage"] as const;
 
 /** Header lines for both legs, without the key. */
-export function forwardedFields(headers: Headers, requestId: string, own: string | undefined): string {
-  let lines = own === undefined ? "" : `x-request-id: ${requestId}\r\n`;
+export function forwardedFields(headers: Headers, requestId: string): string {
+  let lines = `x-request-id: ${requestId}\r\n`;
   for (const name of FORWARDED) {
     const value = headers.get(name);
     if (value !== null) lines += `${name}: ${value}\r\n`;

@@ -2,5 +2,5 @@ export { Attempt, type AttemptObserver, type Outcome } from "./attempt.ts";
 export { errorBody, type Failure } from "./failure.ts";
 export type { JobContext, RetryOptions } from "./job.ts";
 export type { TimeLimits } from "./limits.ts";
-export { Relay, type RelayOptions } from "./relay.ts";
+export { Relay, type RelayObserver, type RelayOptions, type RequestSummary } from "./relay.ts";
 export { errorResponse } from "./response.ts";

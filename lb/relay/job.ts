@@ -25,6 +25,8 @@ export interface JobContext {
   readonly ids: RequestIds;
   readonly limits: TimeLimits;
   readonly retry: RetryOptions;
+  /** Requests that one prefill is given at once; 0: no limit. */
+  readonly maxPerPrefill: number;
   readonly live: Set<Attempt>;
   readonly observer: AttemptObserver;
 }
@@ -98,7 +100,7 @@ export class Job {
     return Bun.sleep(Math.min(maxBackoff, backoff * 2 ** (this.#retries - 1)));
   }
 
-  #candidates(role: "prefill" | "decode"): Worker[] {
+  #candidates(role: "prefill" | "decode"): readonly Worker[] {
     return this.#context.fleet.available(role);
   }
 
@@ -106,6 +108,11 @@ export class Job {
   #choose(role: "prefill" | "decode", policy: Policy): Worker | undefined {
     let workers = this.#candidates(role);
     if (workers.length === 0) return undefined;
+    const limit = this.#context.maxPerPrefill;
+    if (role === "prefill" && limit > 0) {
+      const free = workers.filter((worker) => worker.requests < limit);
+      if (free.length > 0) workers = free;
+    }
     if (this.#tried.size > 0) {
       const untried = workers.filter((worker) => !this.#tried.has(worker));
       if (untried.length > 0) workers = untried;
@@ -153,6 +160,7 @@ export class Job {
       tokens: request.tokens,
       rewrite: rewriterFor(request, rid),
       awaitPrefill: request.merge,
+      clientRid: request.rid,
     };
   }
 }

@@ -1,4 +1,4 @@
-import type { PieceBody } from "../request/index.ts";
+import type { SplicedBody } from "../request/index.ts";
 import type { Connection, ExchangeSink, UpstreamError } from "../upstream/index.ts";
 import { fieldOf, type ResponseHead } from "../wire/index.ts";
 import type { Worker } from "../workers/index.ts";
@@ -8,9 +8,20 @@ import type { Answer, LegName } from "./failure.ts";
 export interface LegOwner {
   onLegHead(leg: Leg): void;
   /** Only while the leg does not collect. */
-  onLegBody(leg: Leg, slice: Uint8Array, chunks: number): void;
+  onLegBody(leg: Leg, slice: Buffer, chunks: number): void;
   onLegEnd(leg: Leg): void;
   onLegFailure(leg: Leg, error: UpstreamError): void;
+}
+
+/** Below this a copy is cheaper than a view, which makes the engine move a small buffer out of its heap. */
+const COPY_BELOW = 8192;
+
+function sliceOf(bytes: Buffer, start: number, end: number): Buffer {
+  if (start === 0 && end === bytes.length) return bytes;
+  if (end - start > COPY_BELOW) return bytes.subarray(start, end);
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
 }
 
 /** One of the two requests of a pair. */
@@ -19,7 +30,7 @@ export class Leg implements ExchangeSink {
   readonly worker: Worker;
   readonly #owner: LegOwner;
   #connection: Connection | undefined;
-  #chunks: Uint8Array[] = [];
+  #chunks: Buffer[] = [];
   head: ResponseHead | undefined;
   /** The response is an event stream. */
   events = false;
@@ -35,7 +46,7 @@ export class Leg implements ExchangeSink {
     this.#owner = owner;
   }
 
-  send(path: string, fields: string, body: PieceBody, fresh: boolean): void {
+  send(path: string, fields: string, body: SplicedBody, fresh: boolean): void {
     this.#connection = this.worker.post(path, fields, body, this, fresh);
   }
 
@@ -68,8 +79,9 @@ export class Leg implements ExchangeSink {
     this.#owner.onLegHead(this);
   }
 
-  onBody(slice: Uint8Array, chunks: number): void {
+  onBody(bytes: Buffer, start: number, end: number, chunks: number): void {
     if (this.discard) return;
+    const slice = sliceOf(bytes, start, end);
     if (this.collect) this.#chunks.push(slice);
     else this.#owner.onLegBody(this, slice, chunks);
   }
@@ -84,7 +96,7 @@ export class Leg implements ExchangeSink {
     this.#owner.onLegFailure(this, error);
   }
 
-  #body(): Uint8Array {
+  #body(): Buffer {
     const [only] = this.#chunks;
     if (only !== undefined && this.#chunks.length === 1) return only;
     return Buffer.concat(this.#chunks);

@@ -9,9 +9,9 @@ type Meta = Record<string, unknown>;
  * `/generate` with log-probabilities: decode never saw the prompt, so its lists are empty. Gives decode's answer with
  * prefill's lists in front, for one answer or a batch. Answers of any other shape are left alone.
  */
-export function mergeLogprobs(decode: Uint8Array, prefill: Uint8Array): Uint8Array {
-  const answer = parsed(text(decode));
-  const source = parsed(text(prefill));
+export function mergeLogprobs(decode: Buffer, prefill: Buffer): Buffer {
+  const answer = parsed(decode.toString());
+  const source = parsed(prefill.toString());
   if (answer === undefined || source === undefined) return decode;
   const answers = Array.isArray(answer) ? answer : [answer];
   const sources = Array.isArray(source) ? source : [source];
@@ -20,12 +20,12 @@ export function mergeLogprobs(decode: Uint8Array, prefill: Uint8Array): Uint8Arr
 }
 
 /** The same for whole events of a stream; in a batch each says by `index` which prompt it is of. */
-export function mergeLogprobEvents(events: Uint8Array, prefill: Uint8Array): Uint8Array {
-  const source = parsed(text(prefill));
+export function mergeLogprobEvents(events: Buffer, prefill: Buffer): Buffer {
+  const source = parsed(prefill.toString());
   if (source === undefined) return events;
   const sources = Array.isArray(source) ? source : [source];
   let merged = "";
-  for (const data of eventsIn(text(events))) {
+  for (const data of eventsIn(events.toString())) {
     const answer = parsed(data);
     if (answer === undefined || Array.isArray(answer)) {
       merged += `data: ${data}\n\n`;
@@ -71,5 +71,3 @@ function parsed(source: string): object | undefined {
     return undefined;
   }
 }
-
-const text = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();

@@ -1,4 +1,5 @@
 import { parseRequest, RequestError, type Endpoint, type ParsedRequest } from "../request/index.ts";
+import type { Admission, Shed } from "../workers/index.ts";
 import type { Attempt, Outcome } from "./attempt.ts";
 import { forwardedFields } from "./forwarded.ts";
 import { Job, type JobContext } from "./job.ts";
@@ -14,6 +15,28 @@ export interface RelayOptions {
   readonly ownKeys: boolean;
 }
 
+/** Told of each client's request; must not throw. */
+export interface RelayObserver {
+  onArrival(endpoint: Endpoint): void;
+  onResponse(endpoint: Endpoint, summary: RequestSummary): void;
+}
+
+/** What became of a client's request, up to its response's head. */
+export interface RequestSummary {
+  readonly id: string;
+  readonly status: number;
+  /** Code of an error, empty for none. */
+  readonly code: string;
+  readonly message: string;
+  /** ms waited for a place. */
+  readonly queued: number;
+  /** ms from arrival to the response's head. */
+  readonly duration: number;
+  readonly retries: number;
+  readonly tokens: number;
+  readonly attempt: Attempt | undefined;
+}
+
 /** What may be asked to stop: one job, or several samples. */
 interface Cancellable {
   readonly attempt: Attempt | undefined;
@@ -24,7 +47,7 @@ interface Cancellable {
 
 /** A request that has got no response yet; its client may leave before it does. */
 interface Waiting {
-  readonly signal: () => AbortSignal;
+  readonly request: Request;
   readonly job: Cancellable;
   readonly since: number;
   watched: boolean;
@@ -36,31 +59,68 @@ const WATCH_AFTER = 20;
 /** Gives a client's request to a pair of workers and the client their answer. */
 export class Relay {
   readonly #context: JobContext;
+  readonly #admission: Admission;
   readonly #options: RelayOptions;
+  readonly #observer: RelayObserver;
   readonly #waiting = new Set<Waiting>();
 
-  constructor(context: JobContext, options: RelayOptions) {
+  constructor(context: JobContext, admission: Admission, options: RelayOptions, observer: RelayObserver) {
     this.#context = context;
+    this.#admission = admission;
     this.#options = options;
+    this.#observer = observer;
   }
 
   /** `search` is the client's query with its question mark, or empty. */
   async handle(request: Request, endpoint: Endpoint, search: string): Promise<Response> {
     const arrivedAt = performance.now();
-    const { headers } = request;
-    const id = this.#requestId(headers);
+    const id = this.#requestId(request.headers);
+    this.#observer.onArrival(endpoint);
     let parsed: ParsedRequest;
     try {
       parsed = parseRequest(endpoint, await this.#body(request));
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      return errorResponse(error.status, error.code, error.message, { "x-request-id": id });
+      const { status, code, message } = error;
+      this.#observer.onResponse(endpoint, {
+        ...NOTHING,
+        id,
+        status,
+        code,
+        message,
+        duration: performance.now() - arrivedAt,
+      });
+      return errorResponse(status, code, message, { "x-request-id": id });
     }
-    const job = this.#job(parsed, headers, endpoint.path + search, id);
-    const waiting: Waiting = { signal: () => request.signal, job, since: arrivedAt, watched: false };
+    const entry = this.#admission.enter(arrivedAt, () => request.signal);
+    const shed = entry === undefined ? undefined : await entry;
+    if (shed !== undefined) return this.#turnAway(endpoint, shed, id, arrivedAt);
+    const enteredAt = entry === undefined ? arrivedAt : performance.now();
+    const job = this.#job(parsed, request.headers, endpoint.path + search, id);
+    const waiting: Waiting = { request, job, since: enteredAt, watched: false };
     this.#waiting.add(waiting);
     const outcome = await job.run();
     this.#waiting.delete(waiting);
+    const now = performance.now();
+    if (outcome.kind === "stream") void outcome.closed.then(() => this.#admission.leave(performance.now() - enteredAt));
+    else this.#admission.leave(now - enteredAt);
+    const failure = outcome.kind === "failure" ? outcome.failure : undefined;
+    this.#observer.onResponse(endpoint, {
+      id,
+      status:
+        outcome.kind === "failure"
+          ? outcome.failure.status
+          : outcome.kind === "answer"
+            ? outcome.answer.status
+            : outcome.head.status,
+      code: failure?.code ?? "",
+      message: failure?.message ?? "",
+      queued: enteredAt - arrivedAt,
+      duration: now - arrivedAt,
+      retries: job.retries,
+      tokens: parsed.tokens,
+      attempt: job.attempt,
+    });
     return respond(outcome, job.attempt, id, arrivedAt);
   }
 
@@ -69,29 +129,38 @@ export class Relay {
     for (const waiting of this.#waiting) {
       if (waiting.watched || now - waiting.since < WATCH_AFTER) continue;
       waiting.watched = true;
-      const signal = waiting.signal();
+      const { signal } = waiting.request;
       const leave = (): void => waiting.job.cancel("the client closed its connection");
       if (signal.aborted) leave();
       else signal.addEventListener("abort", leave, { once: true });
     }
     for (const attempt of this.#context.live) attempt.sweep(now);
+    this.#admission.sweep(now);
+  }
+
+  #turnAway(endpoint: Endpoint, shed: Shed, id: string, arrivedAt: number): Response {
+    const status = shed === "left" ? 499 : 429;
+    const message = shed === "queue_full" ? "too many requests wait already" : "waited too long for a place";
+    const queued = performance.now() - arrivedAt;
+    this.#observer.onResponse(endpoint, { ...NOTHING, id, status, code: shed, message, queued, duration: queued });
+    return errorResponse(status, shed, message, {
+      "x-request-id": id,
+      "retry-after": String(this.#admission.retryAfter()),
+    });
   }
 
   #job(request: ParsedRequest, headers: Headers, path: string, id: string): Cancellable {
-    const fields = forwardedFields(headers, id, id);
+    const fields = forwardedFields(headers, id);
     const authorization = this.#options.ownKeys ? null : headers.get("authorization");
     const input = { request, headers, path, fields, authorization, sample: 0 };
     return request.samples === 1 ? new Job(this.#context, input) : new Samples(this.#context, input);
   }
 
-  async #body(request: Request): Promise<Uint8Array> {
+  async #body(request: Request): Promise<Buffer> {
     const { maxBody } = this.#options;
-    const declared = Number(request.headers.get("content-length") ?? 0);
-    const tooLarge = (): RequestError =>
-      new RequestError(413, "body_too_large", `The body is larger than ${maxBody} bytes`);
-    if (declared > maxBody) throw tooLarge();
-    const body = new Uint8Array(await request.arrayBuffer());
-    if (body.length > maxBody) throw tooLarge();
+    const body = Buffer.from(await request.arrayBuffer());
+    if (body.length > maxBody)
+      throw new RequestError(413, "body_too_large", `The body is larger than ${maxBody} bytes`);
     return body;
   }
 
@@ -103,6 +172,18 @@ export class Relay {
     return `req-${this.#context.ids.next()}`;
   }
 }
+
+const NOTHING = {
+  id: "",
+  status: 0,
+  code: "",
+  message: "",
+  queued: 0,
+  duration: 0,
+  retries: 0,
+  tokens: 0,
+  attempt: undefined,
+};
 
 function respond(outcome: Outcome, attempt: Attempt | undefined, id: string, arrivedAt: number): Response {
   if (outcome.kind === "failure") {

@@ -28,7 +28,7 @@ export function passedFields(fields: readonly string[]): Record<string, string> 
   return headers;
 }
 
-const ms = (from: number, to: number): string => (to - from).toFixed(1);
+const ms = (from: number, to: number): number => Math.round((to - from) * 10) / 10;
 
 /** Which pair served the request, and where its time went (`Server-Timing`, W3C). */
 export function ownFields(

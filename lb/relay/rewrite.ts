@@ -2,7 +2,7 @@ import type { ParsedRequest } from "../request/index.ts";
 import type { Answer } from "./failure.ts";
 import { mergeLogprobs, mergeLogprobEvents } from "./logprobs.ts";
 
-type Rewriter = (bytes: Uint8Array, events: boolean, prefill: Answer | undefined) => Uint8Array;
+type Rewriter = (bytes: Buffer, events: boolean, prefill: Answer | undefined) => Buffer;
 
 /** Changes to decode's answer; undefined for the ordinary request, whose bytes pass untouched. */
 export function rewriterFor(request: ParsedRequest, rid: string): Rewriter | undefined {
@@ -17,15 +17,9 @@ export function rewriterFor(request: ParsedRequest, rid: string): Rewriter | und
 }
 
 /** Engines are given ids of ours; the client finds its own in the answer, as without a load balancer. */
-function restoreRid(
-  bytes: Uint8Array,
-  rid: string,
-  client: string | readonly string[],
-  batch: number | undefined,
-): Uint8Array {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!view.includes(rid)) return bytes;
-  const text = view.toString();
+function restoreRid(bytes: Buffer, rid: string, client: string | readonly string[], batch: number | undefined): Buffer {
+  if (!bytes.includes(rid)) return bytes;
+  const text = bytes.toString();
   const inner = (id: string): string => JSON.stringify(id).slice(1, -1);
   if (batch === undefined) {
     const own = typeof client === "string" ? client : (client[0] ?? rid);

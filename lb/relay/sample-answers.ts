@@ -3,10 +3,8 @@ import type { ParsedRequest } from "../request/index.ts";
 type Json = Record<string, unknown>;
 
 /** One answer out of one per sample: prompt by prompt, and within a prompt sample by sample, as one engine orders them. */
-export function mergeSamples(request: ParsedRequest, bodies: readonly Uint8Array[]): Uint8Array {
-  const answers = bodies.map(
-    (body) => JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()) as unknown,
-  );
+export function mergeSamples(request: ParsedRequest, bodies: readonly Buffer[]): Buffer {
+  const answers = bodies.map((body) => JSON.parse(body.toString()) as unknown);
   const merged = request.endpoint.dialect === "generate" ? mergeLists(answers) : mergeChoices(answers as Json[]);
   return Buffer.from(JSON.stringify(merged));
 }

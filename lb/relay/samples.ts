@@ -33,15 +33,24 @@ export class Samples {
     const outcomes = await this.#outcomes();
     if (!Array.isArray(outcomes)) return outcomes;
     const { request } = this.#input;
-    const bodies: Uint8Array[] = [];
+    const bodies: Buffer[] = [];
     const streams: ReadableStream<Uint8Array>[] = [];
+    const closed: Promise<unknown>[] = [];
     for (const outcome of outcomes) {
       if (outcome.kind === "answer") bodies.push(outcome.answer.body);
-      else if (outcome.kind === "stream") streams.push(outcome.body);
+      else if (outcome.kind === "stream") {
+        streams.push(outcome.body);
+        closed.push(outcome.closed);
+      }
     }
     const [first] = outcomes;
     if (first?.kind === "stream" && streams.length === outcomes.length) {
-      return { kind: "stream", head: first.head, body: mergeSampleStreams(request, streams) };
+      return {
+        kind: "stream",
+        head: first.head,
+        body: mergeSampleStreams(request, streams),
+        closed: Promise.all(closed),
+      };
     }
     if (first?.kind === "answer" && bodies.length === outcomes.length) {
       return { kind: "answer", answer: { ...first.answer, body: mergeSamples(request, bodies) } };

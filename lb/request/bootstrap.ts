@@ -1,6 +1,6 @@
 import type { ParsedRequest } from "./parsed-request.ts";
 import type { RoomIds } from "./room-ids.ts";
-import { splice, type Edit, type PieceBody } from "./splice.ts";
+import { SplicedBody, type Edit } from "./splice.ts";
 
 /** Where a prefill worker's bootstrap server is, as the engine is told. */
 export interface BootstrapAddress {
@@ -37,9 +37,8 @@ export function bootstrapMembers(
 /** Sample `index` of a request for several: its seeds moved on, so that samples differ as they do on one engine. */
 export function sampleEdits(request: ParsedRequest, index: number): readonly Edit[] {
   if (index === 0 || request.seeds.length === 0) return request.edits;
-  const text = Buffer.from(request.body.buffer, request.body.byteOffset, request.body.byteLength);
   const moved = request.seeds.map((seed) => {
-    const value = text.toString("latin1", seed.start, seed.end);
+    const value = request.body.toString("latin1", seed.start, seed.end);
     const next = /^-?[0-9]+$/.test(value) ? String(BigInt(value) + BigInt(index)) : value;
     return { start: seed.start, end: seed.end, text: next };
   });
@@ -51,11 +50,11 @@ export function legBodies(
   request: ParsedRequest,
   edits: readonly Edit[],
   members: string,
-): { prefill: PieceBody; decode: PieceBody } {
-  const decode = splice(request.body, edits, request.close, request.comma, members);
+): { prefill: SplicedBody; decode: SplicedBody } {
+  const decode = SplicedBody.splice(request.body, edits, request.close, request.comma, members);
   const { streamMember } = request;
   if (!request.merge || !request.stream || streamMember === undefined) return { prefill: decode, decode };
   const silent = { start: streamMember.start, end: streamMember.end, text: "false" };
   const quiet = [...edits, silent].sort((a, b) => a.start - b.start);
-  return { prefill: splice(request.body, quiet, request.close, request.comma, members), decode };
+  return { prefill: SplicedBody.splice(request.body, quiet, request.close, request.comma, members), decode };
 }

@@ -5,4 +5,4 @@ export { MAX_BATCH, MAX_SAMPLES, parseRequest, type ParsedRequest } from "./pars
 export { RequestError } from "./request-error.ts";
 export { RequestIds } from "./request-ids.ts";
 export { RoomIds } from "./room-ids.ts";
-export { splice, type Edit, type PieceBody } from "./splice.ts";
+export { SplicedBody, type Edit } from "./splice.ts";

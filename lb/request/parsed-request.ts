@@ -6,7 +6,7 @@ import type { Edit } from "./splice.ts";
 /** What one look over a client's body tells; the body itself is never made into values. */
 export interface ParsedRequest {
   readonly endpoint: Endpoint;
-  readonly body: Uint8Array;
+  readonly body: Buffer;
   /** Offset of the closing brace. */
   readonly close: number;
   /** Whether what is put before the brace needs a comma in front. */
@@ -27,6 +27,8 @@ export interface ParsedRequest {
   /** The client's own request id or ids. */
   readonly rid: string | readonly string[] | undefined;
   readonly model: string | undefined;
+  /** The member that holds the prompt or prompts. */
+  readonly prompt: JsonMember | undefined;
   /** Prompt tokens, counted for lists of ids and else estimated at four bytes each. */
   readonly tokens: number;
 }
@@ -50,7 +52,7 @@ const OURS: ReadonlySet<string> = new Set([
 const refuse = (message: string): RequestError => new RequestError(400, "invalid_request", message);
 
 /** Reads a body. Throws RequestError 400 for one that no engine could take, or that would hang or crash one. */
-export function parseRequest(endpoint: Endpoint, body: Uint8Array): ParsedRequest {
+export function parseRequest(endpoint: Endpoint, body: Buffer): ParsedRequest {
   try {
     return read(endpoint, body);
   } catch (error) {
@@ -59,7 +61,7 @@ export function parseRequest(endpoint: Endpoint, body: Uint8Array): ParsedReques
   }
 }
 
-function read(endpoint: Endpoint, body: Uint8Array): ParsedRequest {
+function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
   const { members, close } = scanBody(body);
   const edits: Edit[] = [];
   const named = new Map<string, JsonMember>();
@@ -98,6 +100,7 @@ function read(endpoint: Endpoint, body: Uint8Array): ParsedRequest {
     seeds: sampling.seeds,
     rid: ridOf(body, named.get("rid")),
     model: stringOf(body, named.get("model")),
+    prompt,
     tokens: tokensOf(prompt),
   };
 }
@@ -136,7 +139,7 @@ interface Sampling {
 /** OpenAI's `n` and `seed` are top-level, SGLang's stand in `sampling_params`, one object or one for each prompt. */
 function samplingOf(
   endpoint: Endpoint,
-  body: Uint8Array,
+  body: Buffer,
   members: readonly JsonMember[],
   named: ReadonlyMap<string, JsonMember>,
 ): Sampling {
@@ -148,8 +151,8 @@ function samplingOf(
   return sampling(body, objectsIn(body, params), "sampling_seed");
 }
 
-function objectsIn(body: Uint8Array, member: JsonMember): JsonMember[][] {
-  const scanner = new JsonScanner(body.subarray(0, member.end));
+function objectsIn(body: Buffer, member: JsonMember): JsonMember[][] {
+  const scanner = new JsonScanner(body, member.end);
   scanner.at = member.start;
   if (member.kind === "object") return [scanner.members(1)];
   const objects: JsonMember[][] = [];
@@ -162,7 +165,7 @@ function objectsIn(body: Uint8Array, member: JsonMember): JsonMember[][] {
   return objects;
 }
 
-function sampling(body: Uint8Array, objects: readonly (readonly JsonMember[])[], seedKey: string): Sampling {
+function sampling(body: Buffer, objects: readonly (readonly JsonMember[])[], seedKey: string): Sampling {
   const counts: JsonMember[] = [];
   const seeds: JsonMember[] = [];
   let samples: number | undefined;
@@ -182,7 +185,7 @@ function sampling(body: Uint8Array, objects: readonly (readonly JsonMember[])[],
   return { samples: samples ?? 1, counts, seeds };
 }
 
-function countOf(body: Uint8Array, member: JsonMember): number {
+function countOf(body: Buffer, member: JsonMember): number {
   const value: unknown = member.kind === "object" || member.kind === "array" ? undefined : valueOf(body, member);
   // Engines that coerce would take "2" for 2, and hang on it just the same.
   const count = typeof value === "string" && value.trim() !== "" ? Number(value) : value === true ? 1 : value;
@@ -193,33 +196,32 @@ function countOf(body: Uint8Array, member: JsonMember): number {
 }
 
 /** Makes a value of one small member. */
-function valueOf(body: Uint8Array, member: JsonMember): unknown {
-  return JSON.parse(Buffer.from(body.buffer, body.byteOffset + member.start, member.end - member.start).toString());
+function valueOf(body: Buffer, member: JsonMember): unknown {
+  return JSON.parse(body.toString("utf8", member.start, member.end));
 }
 
 const TRUE_TEXT: ReadonlySet<string> = new Set(["1", "true", "t", "yes", "y", "on"]);
 
 /** True as the engine's request model coerces it: `1` and `"yes"` are true too. */
-function isTrue(body: Uint8Array, member: JsonMember): boolean {
+function isTrue(body: Buffer, member: JsonMember): boolean {
   if (member.kind === "true") return true;
   if (member.kind !== "number" && member.kind !== "string") return false;
   return TRUE_TEXT.has(String(valueOf(body, member)).toLowerCase());
 }
 
-function asks(body: Uint8Array, named: ReadonlyMap<string, JsonMember>, key: string): boolean {
+function asks(body: Buffer, named: ReadonlyMap<string, JsonMember>, key: string): boolean {
   const member = named.get(key);
   if (member === undefined) return false;
   // One switch for each prompt of a batch.
-  if (member.kind === "array")
-    return Buffer.from(body.buffer, body.byteOffset + member.start, member.end - member.start).includes("true");
+  if (member.kind === "array") return body.subarray(member.start, member.end).includes("true");
   return isTrue(body, member);
 }
 
-function stringOf(body: Uint8Array, member: JsonMember | undefined): string | undefined {
+function stringOf(body: Buffer, member: JsonMember | undefined): string | undefined {
   return member?.kind === "string" && member.end - member.start <= 1024 ? (valueOf(body, member) as string) : undefined;
 }
 
-function ridOf(body: Uint8Array, member: JsonMember | undefined): string | readonly string[] | undefined {
+function ridOf(body: Buffer, member: JsonMember | undefined): string | readonly string[] | undefined {
   if (member === undefined || (member.kind !== "string" && member.first !== "string")) return undefined;
   const value = valueOf(body, member);
   if (Array.isArray(value)) return value.every((id) => typeof id === "string") ? (value as string[]) : undefined;

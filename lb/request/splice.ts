@@ -5,38 +5,60 @@ export interface Edit {
   readonly text: string;
 }
 
-/** A body as the pieces to write one after another: views of the client's bytes, and what was put between them. */
-export interface PieceBody {
-  readonly pieces: readonly Uint8Array[];
-  readonly length: number;
-}
-
 /**
- * Applies edits (ascending, disjoint) and puts `members` (`"key":value,…`) before the closing brace at `close`.
- * No byte of the client's body is copied or changed otherwise.
+ * A body to be written: ranges of the client's bytes (an offset, an end, …) with ASCII texts between them. Ranges and not
+ * views: a small body is copied into the request once and needs none, a large one goes out from where it lies.
  */
-export function splice(
-  body: Uint8Array,
-  edits: readonly Edit[],
-  close: number,
-  comma: boolean,
-  members: string,
-): PieceBody {
-  const pieces: Uint8Array[] = [];
-  let length = 0;
-  let at = 0;
-  const put = (piece: Uint8Array): void => {
-    if (piece.length === 0) return;
-    pieces.push(piece);
-    length += piece.length;
-  };
-  for (const edit of edits) {
-    put(body.subarray(at, edit.start));
-    if (edit.text !== "") put(Buffer.from(edit.text));
-    at = edit.end;
+export class SplicedBody {
+  readonly #bytes: Buffer;
+  readonly #parts: readonly (string | readonly [start: number, end: number])[];
+  readonly length: number;
+
+  private constructor(bytes: Buffer, parts: readonly (string | readonly [number, number])[]) {
+    this.#bytes = bytes;
+    this.#parts = parts;
+    let length = 0;
+    for (const part of parts) length += typeof part === "string" ? part.length : part[1] - part[0];
+    this.length = length;
   }
-  put(body.subarray(at, close));
-  put(Buffer.from(comma ? `,${members}}` : `${members}}`));
-  put(body.subarray(close + 1));
-  return { pieces, length };
+
+  /**
+   * Applies edits (ascending, disjoint, ASCII) and puts `members` (`"key":value,…`) before the closing brace at `close`.
+   * No byte of the client's body is changed otherwise.
+   */
+  static splice(body: Buffer, edits: readonly Edit[], close: number, comma: boolean, members: string): SplicedBody {
+    const parts: (string | readonly [number, number])[] = [];
+    let at = 0;
+    for (const edit of edits) {
+      if (edit.start > at) parts.push([at, edit.start]);
+      if (edit.text !== "") parts.push(edit.text);
+      at = edit.end;
+    }
+    if (close > at) parts.push([at, close]);
+    parts.push(comma ? `,${members}}` : `${members}}`);
+    if (close + 1 < body.length) parts.push([close + 1, body.length]);
+    return new SplicedBody(body, parts);
+  }
+
+  /** A body of one ASCII text. */
+  static text(text: string): SplicedBody {
+    return new SplicedBody(Buffer.alloc(0), [text]);
+  }
+
+  /** Copies the body into `target`; gives the offset after it. */
+  copyTo(target: Buffer, offset: number): number {
+    let at = offset;
+    for (const part of this.#parts) {
+      if (typeof part === "string") at += target.write(part, at, "latin1");
+      else at += this.#bytes.copy(target, at, part[0], part[1]);
+    }
+    return at;
+  }
+
+  /** The body without copying the client's bytes. */
+  pieces(): Buffer[] {
+    return this.#parts.map((part) =>
+      typeof part === "string" ? Buffer.from(part, "latin1") : this.#bytes.subarray(part[0], part[1]),
+    );
+  }
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "bun";
 import { ProtocolError, ResponseParser, type ResponseHead, type ResponseSink } from "../wire/index.ts";
+import { sendOutgoing, sendPieces, type Outgoing } from "./outgoing.ts";
 import { UpstreamError, type UpstreamFailure } from "./upstream-error.ts";
 
 /** Receives one response, or the reason why there is none: `onFailure` comes at most once and nothing follows it. */
@@ -28,7 +29,9 @@ export class Connection {
   readonly #parser = new ResponseParser();
   #socket: Socket<Connection> | undefined;
   #sink: ExchangeSink | undefined;
-  #unsent: Uint8Array[] = [];
+  /** What waits for the connection to open, and what waits for the socket to take more. */
+  #waiting: Outgoing | undefined;
+  #unsent: Buffer[] = [];
   #paused = false;
   #closed = false;
   #ended = false;
@@ -49,12 +52,12 @@ export class Connection {
     );
   }
 
-  /** Sends a request (head and body in pieces) and gives its response to `sink`. */
-  send(pieces: readonly Uint8Array[], sink: ExchangeSink, method: string): void {
+  /** Sends a request and gives its response to `sink`. */
+  send(request: Outgoing, sink: ExchangeSink, method: string): void {
     this.#sink = sink;
     this.#parser.begin(this, method);
-    if (this.#socket === undefined || this.#unsent.length > 0) this.#unsent.push(...pieces);
-    else this.#write(pieces);
+    if (this.#socket === undefined) this.#waiting = request;
+    else this.#unsent = sendOutgoing(request, this.#write);
   }
 
   /** Gives an unfinished exchange up: the connection closes and `sink` hears nothing more. */
@@ -89,8 +92,8 @@ export class Connection {
     this.#sink?.onHead(head);
   }
 
-  onBody(slice: Uint8Array, chunks: number): void {
-    this.#sink?.onBody(slice, chunks);
+  onBody(bytes: Buffer, start: number, end: number, chunks: number): void {
+    this.#sink?.onBody(bytes, start, end, chunks);
   }
 
   onEnd(reusable: boolean): void {
@@ -116,12 +119,12 @@ export class Connection {
     this.#socket = socket;
     socket.setNoDelay(true);
     if (this.#paused) socket.pause();
-    const pieces = this.#unsent;
-    this.#unsent = [];
-    this.#write(pieces);
+    const request = this.#waiting;
+    this.#waiting = undefined;
+    if (request !== undefined) this.#unsent = sendOutgoing(request, this.#write);
   }
 
-  onData(bytes: Uint8Array): void {
+  onData(bytes: Buffer): void {
     try {
       this.#parser.push(bytes);
     } catch (error) {
@@ -131,9 +134,7 @@ export class Connection {
   }
 
   onDrain(): void {
-    const pieces = this.#unsent;
-    this.#unsent = [];
-    this.#write(pieces);
+    if (this.#unsent.length > 0) this.#unsent = sendPieces(this.#unsent, this.#write);
   }
 
   /** The worker closed its side in an orderly way. */
@@ -155,17 +156,8 @@ export class Connection {
     this.#fail("CONNECT_FAILED", `connection failed: ${error instanceof Error ? error.message : String(error)}`, error);
   }
 
-  #write(pieces: readonly Uint8Array[]): void {
-    const socket = this.#socket!;
-    for (let i = 0; i < pieces.length; i++) {
-      const piece = pieces[i]!;
-      const sent = socket.write(piece);
-      if (sent === piece.length) continue;
-      // -1: the socket is closed; its close handler tells.
-      if (sent >= 0) this.#unsent.push(piece.subarray(sent), ...pieces.slice(i + 1));
-      return;
-    }
-  }
+  // -1: the socket is closed; its close handler tells.
+  readonly #write = (bytes: Buffer, start: number, length: number): number => this.#socket!.write(bytes, start, length);
 
   #lost(cause: unknown): void {
     if (this.#parser.started) this.#fail("TRUNCATED", "closed the connection in mid-response", cause);
@@ -182,7 +174,6 @@ export class Connection {
 }
 
 const HANDLERS: Bun.SocketHandler<Connection> = {
-  binaryType: "uint8array",
   open: (socket) => socket.data.onOpen(socket),
   data: (socket, bytes) => socket.data.onData(bytes),
   drain: (socket) => socket.data.onDrain(),

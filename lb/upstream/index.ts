@@ -1,4 +1,4 @@
 export { Connection, type ConnectionTarget, type ExchangeSink } from "./connection.ts";
 export { Pool, type PoolOptions } from "./pool.ts";
 export { UpstreamError, type UpstreamFailure } from "./upstream-error.ts";
-export { requestBytes } from "./request-bytes.ts";
+export type { Outgoing } from "./outgoing.ts";

@@ -1,4 +1,5 @@
 import { Connection, type ConnectionOwner, type ConnectionTarget, type ExchangeSink } from "./connection.ts";
+import type { Outgoing } from "./outgoing.ts";
 
 export interface PoolOptions {
   /** How long an idle connection may be used again, in ms. Below the worker's own keep-alive (5 s for SGLang). */
@@ -28,9 +29,9 @@ export class Pool implements ConnectionOwner {
   }
 
   /** Starts an exchange; the connection is what `cancel`, `pause` and `resume` are called on. */
-  send(pieces: readonly Uint8Array[], sink: ExchangeSink, method = "POST", fresh = false): Connection {
+  send(request: Outgoing, sink: ExchangeSink, method = "POST", fresh = false): Connection {
     const connection = (fresh ? undefined : this.#takeIdle()) ?? this.#connect();
-    connection.send(pieces, sink, method);
+    connection.send(request, sink, method);
     return connection;
   }
 

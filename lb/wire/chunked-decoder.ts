@@ -39,6 +39,9 @@ export class ChunkedDecoder {
   #overhead = 0;
   /** Offset just after the last byte consumed by the latest `decode`. */
   consumed = 0;
+  /** Where the data found by the latest `decode` lies; equal where there was none. */
+  from = 0;
+  to = 0;
   /** Data chunks begun since `reset`: an engine sends one event in each. */
   chunks = 0;
 
@@ -54,8 +57,8 @@ export class ChunkedDecoder {
     this.chunks = 0;
   }
 
-  /** Decodes `bytes` from `start`, in place. Returns the data as a view of `bytes`, empty if there was none. */
-  decode(bytes: Uint8Array, start: number): Uint8Array {
+  /** Decodes `bytes` from `start`, in place: the data ends up between `from` and `to`. */
+  decode(bytes: Uint8Array, start: number): void {
     const end = bytes.length;
     let at = start;
     let first = -1;
@@ -79,7 +82,8 @@ export class ChunkedDecoder {
       }
     }
     this.consumed = at;
-    return first < 0 ? bytes.subarray(0, 0) : bytes.subarray(first, to);
+    this.from = first < 0 ? 0 : first;
+    this.to = to;
   }
 
   #frame(byte: number): void {

@@ -2,16 +2,19 @@ import { ChunkedDecoder } from "./chunked-decoder.ts";
 import { ProtocolError } from "./protocol-error.ts";
 import { MAX_HEAD_BYTES, parseHead, type ResponseHead } from "./response-head.ts";
 
-/** Where the parts of one response go. Body slices are views of the bytes pushed: valid until the caller reuses those. */
+/**
+ * Where the parts of one response go. Body slices are given as the bytes pushed and the range in them: making a view of a
+ * small buffer costs more than anything else that is done with it.
+ */
 export interface ResponseSink {
   onHead(head: ResponseHead): void;
   /** `chunks` counts the data chunks that began in this slice (1 for other framings). */
-  onBody(slice: Uint8Array, chunks: number): void;
+  onBody(bytes: Buffer, start: number, end: number, chunks: number): void;
   /** `reusable`: the connection may carry another request. */
   onEnd(reusable: boolean): void;
 }
 
-const NONE = new Uint8Array(0);
+const NONE = Buffer.alloc(0);
 /** Interim responses in a row after which a peer is taken to be broken. */
 const MAX_INTERIM = 16;
 
@@ -21,7 +24,7 @@ export class ResponseParser {
   #sink: ResponseSink | undefined;
   #method = "POST";
   #head: ResponseHead | undefined;
-  #pending: Uint8Array = NONE;
+  #pending = NONE;
   #left = 0;
   #interim = 0;
   /** True once a byte of the current response has come. */
@@ -43,7 +46,7 @@ export class ResponseParser {
   }
 
   /** Takes what the socket gave. Chunked data is compacted in place. Throws ProtocolError. */
-  push(bytes: Uint8Array): void {
+  push(bytes: Buffer): void {
     if (this.#sink === undefined) throw new ProtocolError("silence between responses", `${bytes.length} bytes`);
     this.started = true;
     let at = 0;
@@ -69,18 +72,17 @@ export class ResponseParser {
     this.#finish(false);
   }
 
-  #takeHead(bytes: Uint8Array, at: number): number {
-    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const end = view.indexOf("\r\n\r\n", at, "latin1");
+  #takeHead(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf("\r\n\r\n", at, "latin1");
     if ((end < 0 ? bytes.length : end) - at > MAX_HEAD_BYTES) {
       throw new ProtocolError(`a head of at most ${MAX_HEAD_BYTES} bytes`, "a larger one");
     }
     if (end < 0) {
       // A copy: the slice must outlive the caller's buffer.
-      this.#pending = bytes.slice(at);
+      this.#pending = Buffer.from(bytes.subarray(at));
       return -1;
     }
-    const head = parseHead(view.toString("latin1", at, end), this.#method);
+    const head = parseHead(bytes.toString("latin1", at, end), this.#method);
     if (head.status >= 200) {
       this.#head = head;
       this.#left = head.length;
@@ -92,7 +94,7 @@ export class ResponseParser {
     return end + 4;
   }
 
-  #takeBody(head: ResponseHead, bytes: Uint8Array, at: number): void {
+  #takeBody(head: ResponseHead, bytes: Buffer, at: number): void {
     // The sink may have given the exchange up while it was told of the head.
     if (this.#sink === undefined) return;
     let end = bytes.length;
@@ -101,20 +103,21 @@ export class ResponseParser {
         end = at;
         break;
       case "close":
-        if (at < end) this.#sink.onBody(at === 0 ? bytes : bytes.subarray(at), 1);
+        if (at < end) this.#sink.onBody(bytes, at, end, 1);
         return;
       case "length":
         end = Math.min(end, at + this.#left);
         this.#left -= end - at;
-        if (end > at) this.#sink.onBody(bytes.subarray(at, end), 1);
+        if (end > at) this.#sink.onBody(bytes, at, end, 1);
         if (this.#left > 0) return;
         break;
       case "chunked": {
         const before = this.#chunked.chunks;
-        const data = this.#chunked.decode(bytes, at);
+        this.#chunked.decode(bytes, at);
+        const { from, to, chunks, done } = this.#chunked;
         end = this.#chunked.consumed;
-        if (data.length > 0) this.#sink.onBody(data, this.#chunked.chunks - before);
-        if (!this.#chunked.done) return;
+        if (to > from) this.#sink.onBody(bytes, from, to, chunks - before);
+        if (!done) return;
         break;
       }
     }

@@ -1,3 +1,5 @@
+import { CELL, SharedState } from "./shared-state.ts";
+
 export interface BreakerOptions {
   /** Failures within the window that open it; 0 turns it off. */
   readonly threshold: number;
@@ -9,79 +11,92 @@ export interface BreakerOptions {
   readonly window: number;
 }
 
-export type BreakerState = "closed" | "open" | "half-open";
+const STATES = ["closed", "open", "half-open"] as const;
+export type BreakerState = (typeof STATES)[number];
+const CLOSED = 0;
+const OPEN = 1;
+const HALF_OPEN = 2;
 
-/** Keeps requests from a worker that fails them. Only what was the worker's own fault may be reported here. */
+/** A trial whose request never told how it ended counts for nothing after this many ms. */
+const TRIAL_LIFE = 60_000;
+
+/**
+ * Keeps requests from a worker that fails them. Only what was the worker's own fault may be reported here. The state is
+ * in cells that all serving threads share.
+ */
 export class Breaker {
   readonly #options: BreakerOptions;
-  #state: BreakerState = "closed";
-  #failures = 0;
-  #successes = 0;
-  #since = 0;
-  #trial = false;
+  readonly #cells: Int32Array<SharedArrayBuffer>;
+  readonly #shared: SharedState;
 
-  constructor(options: BreakerOptions) {
+  constructor(options: BreakerOptions, shared: SharedState, cells: Int32Array<SharedArrayBuffer>) {
     this.#options = options;
+    this.#shared = shared;
+    this.#cells = cells;
   }
 
   get state(): BreakerState {
-    return this.#state;
+    return STATES[Atomics.load(this.#cells, CELL.breaker)]!;
   }
 
-  /** Whether a request may be sent at `now` (ms). */
-  allows(now: number): boolean {
-    if (this.#state === "closed") return true;
-    if (this.#state === "open") return now - this.#since >= this.#options.openFor;
-    return !this.#trial;
+  /** Whether a request may be sent now. */
+  allows(): boolean {
+    const state = this.#cells[CELL.breaker]!;
+    if (state === CLOSED) return true;
+    if (state === OPEN) return this.#elapsed(CELL.since, this.#options.openFor);
+    return Atomics.load(this.#cells, CELL.trial) === 0 || this.#elapsed(CELL.trial, TRIAL_LIFE);
   }
 
   /** A request is being sent: half-open lets one through at a time. */
-  begin(now: number): void {
-    if (this.#state === "closed") return;
-    if (this.#state === "open" && now - this.#since >= this.#options.openFor) {
-      this.#state = "half-open";
-      this.#successes = 0;
+  begin(): void {
+    if (this.#cells[CELL.breaker] === CLOSED) return;
+    if (Atomics.load(this.#cells, CELL.breaker) === OPEN && this.#elapsed(CELL.since, this.#options.openFor)) {
+      Atomics.store(this.#cells, CELL.successes, 0);
+      Atomics.store(this.#cells, CELL.breaker, HALF_OPEN);
     }
-    this.#trial = true;
+    Atomics.store(this.#cells, CELL.trial, this.#shared.ticks());
   }
 
-  /** The request ended through no fault and to no credit of the worker. */
+  /** The request ended, through no fault of the worker if nothing else was said. */
   release(): void {
-    this.#trial = false;
+    if (this.#cells[CELL.trial] !== 0) Atomics.store(this.#cells, CELL.trial, 0);
   }
 
   success(): void {
-    this.#trial = false;
-    if (this.#state === "closed") {
-      this.#failures = 0;
-    } else if (this.#state === "half-open" && ++this.#successes >= this.#options.successes) {
-      this.#state = "closed";
-      this.#failures = 0;
+    const state = this.#cells[CELL.breaker]!;
+    if (state === CLOSED) {
+      if (this.#cells[CELL.failures] !== 0) Atomics.store(this.#cells, CELL.failures, 0);
+    } else if (state === HALF_OPEN && Atomics.add(this.#cells, CELL.successes, 1) + 1 >= this.#options.successes) {
+      this.reset();
     }
   }
 
-  failure(now: number): void {
-    this.#trial = false;
-    if (this.#options.threshold === 0) return;
-    if (this.#state === "half-open") return this.#open(now);
-    if (this.#state === "open") return;
-    if (now - this.#since > this.#options.window) {
-      this.#failures = 0;
-      this.#since = now;
+  failure(): void {
+    const { threshold, window } = this.#options;
+    const state = Atomics.load(this.#cells, CELL.breaker);
+    if (threshold === 0 || state === OPEN) return;
+    if (state === HALF_OPEN) return this.#open();
+    if (this.#elapsed(CELL.since, window)) {
+      Atomics.store(this.#cells, CELL.failures, 0);
+      Atomics.store(this.#cells, CELL.since, this.#shared.ticks());
     }
-    if (++this.#failures >= this.#options.threshold) this.#open(now);
+    if (Atomics.add(this.#cells, CELL.failures, 1) + 1 >= threshold) this.#open();
   }
 
-  /** Back to closed, as after an operator's intervention. */
+  /** Closes it. */
   reset(): void {
-    this.#state = "closed";
-    this.#failures = 0;
-    this.#trial = false;
+    Atomics.store(this.#cells, CELL.failures, 0);
+    Atomics.store(this.#cells, CELL.trial, 0);
+    Atomics.store(this.#cells, CELL.breaker, CLOSED);
   }
 
-  #open(now: number): void {
-    this.#state = "open";
-    this.#since = now;
-    this.#trial = false;
+  #open(): void {
+    Atomics.store(this.#cells, CELL.since, this.#shared.ticks());
+    Atomics.store(this.#cells, CELL.trial, 0);
+    Atomics.store(this.#cells, CELL.breaker, OPEN);
+  }
+
+  #elapsed(cell: number, ms: number): boolean {
+    return this.#shared.ticks() - Atomics.load(this.#cells, cell) >= SharedState.ticksOf(ms);
   }
 }

@@ -1,10 +1,20 @@
-/** What probes say of a worker. It is taken to be up until they say otherwise. */
+import { CELL } from "./shared-state.ts";
+
+/** What probes say of a worker, in a cell that all serving threads share. It is taken to be up until they say otherwise. */
 export class Health {
-  up = true;
+  readonly #cells: Int32Array<SharedArrayBuffer>;
   /** Probes answered since start. */
   checks = 0;
   lastError: string | undefined;
   #streak = 0;
+
+  constructor(cells: Int32Array<SharedArrayBuffer>) {
+    this.#cells = cells;
+  }
+
+  get up(): boolean {
+    return this.#cells[CELL.down] === 0;
+  }
 
   /** Counts one probe; gives true when the verdict changed. */
   record(ok: boolean, failuresDown: number, successesUp: number, error?: string): boolean {
@@ -16,7 +26,7 @@ export class Health {
     }
     if (++this.#streak < (ok ? successesUp : failuresDown)) return false;
     this.#streak = 0;
-    this.up = ok;
+    Atomics.store(this.#cells, CELL.down, ok ? 0 : 1);
     return true;
   }
 }

@@ -1,7 +1,8 @@
-import type { BootstrapAddress, PieceBody } from "../request/index.ts";
-import { Pool, requestBytes, type Connection, type ExchangeSink } from "../upstream/index.ts";
+import type { BootstrapAddress, SplicedBody } from "../request/index.ts";
+import { Pool, type Connection, type ExchangeSink } from "../upstream/index.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { Health } from "./health.ts";
+import { CELL, type SharedState } from "./shared-state.ts";
 
 export type Role = "prefill" | "decode";
 
@@ -38,16 +39,16 @@ export class Worker {
   readonly bootstrap: BootstrapAddress;
   readonly pool: Pool;
   readonly breaker: Breaker;
-  readonly health = new Health();
-  /** Requests sent and not ended. */
-  requests = 0;
-  /** Their prompt tokens. */
-  tokens = 0;
-  /** Takes no new requests; running ones end. */
-  draining = false;
+  readonly health: Health;
+  /** Where its shared cells are. */
+  readonly slot: number;
+  readonly #cells: Int32Array<SharedArrayBuffer>;
   readonly #prefixes = new Map<string, string>();
 
-  constructor(spec: WorkerSpec, options: WorkerOptions) {
+  constructor(spec: WorkerSpec, options: WorkerOptions, shared: SharedState, slot: number) {
+    this.slot = slot;
+    this.#cells = shared.cells(slot);
+    this.health = new Health(this.#cells);
     this.url = new URL(spec.url);
     this.name = this.url.origin;
     this.role = spec.role;
@@ -55,7 +56,7 @@ export class Worker {
     this.cost = spec.cost ?? 1;
     // URL keeps the brackets of an IPv6 literal, which is how SGLang wants it; a socket does not.
     this.bootstrap = { hostJson: JSON.stringify(this.url.hostname), port: spec.bootstrapPort ?? null };
-    this.breaker = new Breaker(options.breaker);
+    this.breaker = new Breaker(options.breaker, shared, this.#cells);
     const secure = this.url.protocol === "https:";
     const hostname = this.url.hostname.replace(/^\[|\]$/g, "");
     const target = {
@@ -68,14 +69,47 @@ export class Worker {
     this.pool = new Pool(target, { idleTimeout: options.idleTimeout, maxIdle: options.maxIdle });
   }
 
+  /** Requests sent by all threads and not ended. */
+  get requests(): number {
+    return this.#cells[CELL.requests]!;
+  }
+
+  /** Their prompt tokens. */
+  get tokens(): number {
+    return this.#cells[CELL.tokens]!;
+  }
+
+  /** Takes no new requests; running ones end. */
+  get draining(): boolean {
+    return this.#cells[CELL.draining] !== 0;
+  }
+
+  set draining(value: boolean) {
+    Atomics.store(this.#cells, CELL.draining, value ? 1 : 0);
+  }
+
   /** May be given a new request now. */
   get available(): boolean {
-    return !this.draining && this.health.up && this.breaker.allows(performance.now());
+    return this.#cells[CELL.draining] === 0 && this.#cells[CELL.down] === 0 && this.breaker.allows();
+  }
+
+  /** A request with this many prompt tokens is sent. */
+  begin(tokens: number): void {
+    Atomics.add(this.#cells, CELL.requests, 1);
+    Atomics.add(this.#cells, CELL.tokens, tokens);
+    this.breaker.begin();
+  }
+
+  /** It is over. */
+  end(tokens: number): void {
+    Atomics.sub(this.#cells, CELL.requests, 1);
+    Atomics.sub(this.#cells, CELL.tokens, tokens);
+    this.breaker.release();
   }
 
   /** POSTs JSON. `fields` are header lines in lower case, each ending in CRLF. */
-  post(path: string, fields: string, body: PieceBody, sink: ExchangeSink, fresh = false): Connection {
-    return this.pool.send(requestBytes(this.#prefix(path), fields, body), sink, "POST", fresh);
+  post(path: string, fields: string, body: SplicedBody, sink: ExchangeSink, fresh = false): Connection {
+    return this.pool.send({ head: this.#prefix(path) + fields, body }, sink, "POST", fresh);
   }
 
   /** Absolute address of a path on this worker, for `fetch`. */

@@ -28,6 +28,7 @@ export class Cluster {
         ...options,
       }),
     );
+    this.balancer.addConfigured();
     this.server = serve(this.balancer, 0);
     this.url = this.server.url.href.replace(/\/$/, "");
   }
