@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts";
 import type { GeneratedToken, GenerationRequest, Role, RoleScheduler, Sequence } from "../scheduler/index.ts";
 import { checkBootstrap, rendezvousOf } from "./bootstrap.ts";
 import type { KvLink } from "./kv-link.ts";
-import { transferReport } from "./transfer-report.ts";
+import { receiveReport } from "./transfer-report.ts";
 
 interface Receiving {
   readonly receiver: KVReceiver;
@@ -118,7 +118,7 @@ export class DecodeRole implements Role {
   /** The cache is here: the first token is prefill's, the next ones are ours. */
   #begin(sequence: Sequence, receiving: Receiving): void {
     const record = this.#link.aux.read(receiving.slot!);
-    sequence.transfer = transferReport(receiving.receiver, this.#link.pool.pagesFor(sequence.request.prompt.length));
+    sequence.transfer = receiveReport(receiving.receiver, this.#link.pool.pagesFor(sequence.request.prompt.length));
     this.#letGo(sequence, receiving);
     if (!receiving.fake && record.room !== receiving.room) {
       const message = `the aux slot holds room ${record.room}, not ${receiving.room}: the transfer is corrupt`;
