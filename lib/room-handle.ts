@@ -20,6 +20,8 @@ export interface TransferMetric {
   readonly allocLatencyS: number;
   /** From the last `send` to the end: what is left of the transfer when the computation is over. Senders only. */
   readonly tailLatencyS: number;
+  /** How long writes were under way, without the waits for the computation in between. Senders only. */
+  readonly writingS: number;
   readonly transferTotalBytes: number;
   /** What carried the bytes. */
   readonly transport: string | undefined;
@@ -75,12 +77,14 @@ export abstract class RoomHandle {
   }
 
   transferMetric(): TransferMetric {
-    const { bytes, createdAt, startedAt, suppliedAt, endedAt } = this.#figures ?? this.owner.table.figures(this.ref);
+    const figures = this.#figures ?? this.owner.table.figures(this.ref);
+    const { bytes, createdAt, startedAt, suppliedAt, endedAt, writingMs } = figures;
     const seconds = (from: number, to: number): number => (from > 0 && to > 0 ? Math.max(0, to - from) / 1_000 : 0);
     return {
       transferLatencyS: seconds(startedAt, endedAt),
       allocLatencyS: seconds(createdAt, startedAt),
       tailLatencyS: seconds(suppliedAt, endedAt),
+      writingS: writingMs / 1_000,
       transferTotalBytes: bytes,
       transport: this.#cleared ? this.#transport : this.#transportName(),
     };

@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts";
 import type { GeneratedToken, GenerationRequest, Role, RoleScheduler, Sequence } from "../scheduler/index.ts";
 import { checkBootstrap, rendezvousOf } from "./bootstrap.ts";
 import type { KvLink } from "./kv-link.ts";
-import { transferReport } from "./transfer-report.ts";
+import { receiveReport } from "./transfer-report.ts";
 
 interface Receiving {
   readonly receiver: KVReceiver;
@@ -119,8 +119,9 @@ export class DecodeRole implements Role {
   #begin(sequence: Sequence, receiving: Receiving): void {
     const record = this.#link.aux.read(receiving.slot!);
     const { pool } = this.#link;
-    if (!receiving.fake) pool.load(sequence.pages.subarray(0, pool.pagesFor(sequence.request.prompt.length)));
-    sequence.transfer = transferReport(receiving.receiver, this.#link.pool.pagesFor(sequence.request.prompt.length));
+    const promptPages = pool.pagesFor(sequence.request.prompt.length);
+    if (!receiving.fake) pool.load(sequence.pages.subarray(0, promptPages));
+    sequence.transfer = receiveReport(receiving.receiver, promptPages);
     this.#letGo(sequence, receiving);
     if (!receiving.fake && record.room !== receiving.room) {
       const message = `the aux slot holds room ${record.room}, not ${receiving.room}: the transfer is corrupt`;

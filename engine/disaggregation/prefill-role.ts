@@ -3,7 +3,7 @@ import { RequestError } from "../errors.ts";
 import type { GenerationRequest, Role, RoleScheduler, Sequence } from "../scheduler/index.ts";
 import { checkBootstrap, rendezvousOf } from "./bootstrap.ts";
 import type { KvLink } from "./kv-link.ts";
-import { transferReport } from "./transfer-report.ts";
+import { sendReport } from "./transfer-report.ts";
 
 interface Sending {
   readonly sender: KVSender;
@@ -107,7 +107,7 @@ export class PrefillRole implements Role {
     }
     if (sending.computed) {
       if (state !== KVPoll.Success) return false;
-      sequence.transfer = transferReport(sending.sender, sending.sent - sending.skipped);
+      sequence.transfer = sendReport(sending.sender, sending.sent - sending.skipped);
       this.#letGo(sequence, sending);
       this.#scheduler!.finish(sequence, { type: "length", length: 0 });
       return true;

@@ -7,8 +7,13 @@ import { Signal } from "./signal.ts";
 export interface TransferReport {
   readonly transport: string | undefined;
   readonly pages: number;
+  /** Of all layers, and of the aux slot. */
   readonly bytes: number;
-  readonly seconds: number;
+  /**
+   * Prefill: how long writes were under way, and how long it took from the last chunk's computation to the end. Decode:
+   * from telling its pages to the last byte, which has the computation of the prompt in it.
+   */
+  readonly seconds: { readonly writing: number; readonly tail: number } | { readonly waiting: number };
 }
 
 /** A request on its way through the engine: its pages, how far it is, what came out. */

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Engine } from "../engine.ts";
-import type { Sequence } from "../scheduler/index.ts";
+import type { Sequence, TransferReport } from "../scheduler/index.ts";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -50,17 +50,38 @@ function createRecorder(registry: Registry): (sequence: Sequence) => void {
     buckets,
     registers,
   });
+  const transferred = createTransferRecorder(registers);
   const latency = new Histogram({
     name: "kvwire_engine_request_seconds",
     help: "From submission to the end",
     buckets,
     registers,
   });
-  return ({ request, output, error, submittedAt, firstTokenAt, finishedAt }) => {
+  return ({ request, output, error, transfer, submittedAt, firstTokenAt, finishedAt }) => {
+    if (transfer) transferred(transfer);
     finished.inc({ reason: error ? "error" : (output.finishReason?.type ?? "abort") });
     promptTokens.inc(request.prompt.length);
     newTokens.inc(output.tokens.length);
     if (firstTokenAt !== undefined) firstToken.observe((firstTokenAt - submittedAt) / 1000);
     if (finishedAt !== undefined) latency.observe((finishedAt - submittedAt) / 1000);
+  };
+}
+
+function createTransferRecorder(registers: Registry[]): (transfer: TransferReport) => void {
+  const counter = (name: string, help: string) =>
+    new Counter({ name: `kvwire_engine_kv_transfer${name}_total`, help, labelNames: ["transport"], registers });
+  const transfers = counter("s", "Caches that went from prefill to decode");
+  const pages = counter("_pages", "Pages of those caches");
+  const bytes = counter("_bytes", "Bytes of those caches");
+  const writing = counter("_writing_seconds", "Prefill: time with writes of one of them under way");
+  const tail = counter("_tail_seconds", "Prefill: time from a prompt's last chunk to the end of its transfer");
+  return (transfer) => {
+    const labels = { transport: transfer.transport ?? "none" };
+    transfers.inc(labels);
+    pages.inc(labels, transfer.pages);
+    bytes.inc(labels, transfer.bytes);
+    if (!("writing" in transfer.seconds)) return;
+    writing.inc(labels, transfer.seconds.writing);
+    tail.inc(labels, transfer.seconds.tail);
   };
 }

@@ -1,8 +1,8 @@
 import type { Hono } from "hono";
 import { OptionError } from "../errors.ts";
 
-/** Long prefills and quiet streams are no reason to hang up; 255 s is the most that Bun takes. */
-const IDLE_TIMEOUT_S = 255;
+/** Never: long prefills, quiet streams and halves that wait for each other are no reason to hang up. */
+const IDLE_TIMEOUT_S = 0;
 
 export interface HttpServer {
   readonly host: string;

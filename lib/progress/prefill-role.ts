@@ -219,6 +219,9 @@ export class PrefillRole implements OutboundPairEvents {
       source: undefined,
       supplied: 0,
       complete: false,
+      inFlight: 0,
+      writingSince: 0,
+      writingMs: 0,
       destinations: early?.destinations ?? new Map(),
     };
     this.rooms.open(room);
@@ -310,6 +313,7 @@ export class PrefillRole implements OutboundPairEvents {
       batch = { tag, plan, last: { aux, totalBytes: before + plan.bytes + aux.bytes } };
     }
     destination.inFlight.add(batch);
+    if (room.inFlight++ === 0) room.writingSince = this.#dependencies.now();
     this.#flights.set(batch, { room, destination });
     end.write(batch);
   }
@@ -317,6 +321,7 @@ export class PrefillRole implements OutboundPairEvents {
   #succeed(room: SenderRoom): void {
     const bytes = [...room.destinations.values()].reduce((sum, destination) => sum + destination.bytes, 0);
     this.#dependencies.table.setFigure(room.ref, "bytes", bytes);
+    this.#dependencies.table.setFigure(room.ref, "writingMs", room.writingMs);
     this.#leave(room);
     this.rooms.succeed(room);
     this.rooms.release(room);
@@ -348,7 +353,10 @@ export class PrefillRole implements OutboundPairEvents {
   #land(batch: WriteBatch): { room: SenderRoom; destination: Destination } | undefined {
     const flight = this.#flights.get(batch);
     this.#flights.delete(batch);
-    flight?.destination.inFlight.delete(batch);
+    if (!flight) return undefined;
+    const { room, destination } = flight;
+    destination.inFlight.delete(batch);
+    if (--room.inFlight === 0) room.writingMs += this.#dependencies.now() - room.writingSince;
     return flight;
   }
 

@@ -11,6 +11,10 @@ export interface SenderRoom extends RoomRecord {
   supplied: number;
   /** All pages were given and the aux slot is filled: `send` has been called for the last time. */
   complete: boolean;
+  /** Batches of the room under way, since when there are any, and for how long there were (ms). */
+  inFlight: number;
+  writingSince: number;
+  writingMs: number;
   /** The decode ranks that want this room's pages, by pair. */
   readonly destinations: Map<OutboundPair, Destination>;
 }

@@ -22,7 +22,7 @@ const ERROR_OFFSET = 128;
 const ERROR_BYTES = SLOT_BYTES - ERROR_OFFSET;
 
 const Word = { status: 0, errorLength: 1, decodePrefixTokens: 2, transport: 3 } as const;
-const Double = { bytes: 2, createdAt: 3, startedAt: 4, endedAt: 5, roomId: 6, suppliedAt: 7 } as const;
+const Double = { bytes: 2, createdAt: 3, startedAt: 4, endedAt: 5, roomId: 6, suppliedAt: 7, writingMs: 8 } as const;
 
 export const MAX_SLOTS = 0xffff;
 
@@ -49,6 +49,8 @@ export interface RoomFigures {
   /** When the last page index was supplied by this side's engine. */
   readonly suppliedAt: number;
   readonly endedAt: number;
+  /** For how long writes of a sender's room were under way. */
+  readonly writingMs: number;
 }
 
 export class RoomTable {
@@ -173,6 +175,7 @@ export class RoomTable {
       startedAt: this.#doubles[base + Double.startedAt]!,
       suppliedAt: this.#doubles[base + Double.suppliedAt]!,
       endedAt: this.#doubles[base + Double.endedAt]!,
+      writingMs: this.#doubles[base + Double.writingMs]!,
     };
   }
 
