@@ -216,11 +216,11 @@ export type RegistryRequest =
 /** What the registry was sent, checked in whole; a relayed message is handed on only if it is well formed. */
 export function decodeRequest(message: Frames): RegistryRequest {
   const { type, header } = parseHead(message);
-  if (type in requests) {
+  if (Object.hasOwn(requests, type)) {
     const key = type as keyof RequestHeaders;
     return { type: key, header: check(requests[key], header, type) } as RegistryRequest;
   }
-  if (!(type in relayed))
+  if (!Object.hasOwn(relayed, type))
     throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   if (header.to === undefined) throw new FrameError("BAD_FRAME", `${type}: "to" is missing`);
   const body = check(relayed[type as keyof RelayedHeaders], header, type);
@@ -238,11 +238,11 @@ export function decodeRequest(message: Frames): RegistryRequest {
 /** What a manager was sent by a registry. */
 export function decodeHeard(message: Frames): Heard {
   const { type, header } = parseHead(message);
-  if (type in answers) {
+  if (Object.hasOwn(answers, type)) {
     const key = type as keyof AnswerHeaders;
     return { type: key, header: check(answers[key], header, type) } as Heard;
   }
-  if (!(type in relayed))
+  if (!Object.hasOwn(relayed, type))
     throw new FrameError("UNKNOWN_TYPE", `unknown message type ${JSON.stringify(type.slice(0, 64))}`);
   const key = type as keyof RelayedHeaders;
   if (header.from === undefined) throw new FrameError("BAD_FRAME", `${type}: "from" is missing`);
