@@ -149,7 +149,7 @@ export class OutboundPair implements OutboundEnd {
       this.#takeTurn(batch);
       // Small batches land together: one call for the bytes of all of them.
       if (this.#flying.length >= MAX_FLYING) this.#land();
-      if (context.now() >= until) break;
+      if (this.#queue.size === 0 || context.now() >= until) break;
     }
     this.#land();
     if (this.#over) return false;
