@@ -1,7 +1,6 @@
 import { UnixSocket } from "../../../ffi/libc/index.ts";
-import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { KVTransferError } from "../../errors.ts";
-import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import { PairErrors, type QueuedBatch, RevokedRooms, RoomQueue } from "../pairs/index.ts";
 import type {
   OutboundEnd,
   OutboundEvents,
@@ -10,13 +9,12 @@ import type {
   TransportData,
   WriteBatch,
 } from "../transport.ts";
-import { FrameType, PROTOCOL_VERSION, proofSchema, refusalSchema } from "./frames.ts";
+import { FrameType } from "./frames.ts";
 import { offerSchema } from "./offer.ts";
+import { OutboundHandshake } from "./outbound-handshake.ts";
 import type { PageWriter, PageWriterFactory } from "./page-writer.ts";
 import { PairSocket } from "./pair-socket.ts";
-import { ReceivedWelcome } from "./welcome.ts";
 
-const probe = NativeBuffer.allocate(16);
 const MAX_FLYING = 64;
 
 export interface OutboundPairOptions {
@@ -50,9 +48,6 @@ export class OutboundPair implements OutboundEnd {
   readonly #options: OutboundPairOptions;
   readonly #errors: PairErrors;
   readonly #socket: PairSocket;
-  readonly #receiverPid: number;
-  readonly #nonce = randomToken();
-  readonly #probe = randomToken();
   readonly #deadline: number;
   readonly #queue = new RoomQueue();
   readonly #revoked = new RevokedRooms();
@@ -60,9 +55,9 @@ export class OutboundPair implements OutboundEnd {
   readonly #late: WriteBatch[] = [];
   readonly #flying: Flying[] = [];
   readonly #fences: Fence[] = [];
-  readonly #welcome = new ReceivedWelcome();
+  readonly #handshake: OutboundHandshake;
+  /** There once the pair is connected. */
   #writer: PageWriter | undefined;
-  #connected = false;
   #confirmed = false;
   #over = false;
 
@@ -71,24 +66,10 @@ export class OutboundPair implements OutboundEnd {
     const { peer, transport, context } = options;
     this.#errors = new PairErrors(peer, transport);
     const { name, token } = this.#errors.parse(offerSchema, offer, "connect");
-    this.endpoint = { nonce: this.#nonce };
     this.#deadline = context.now() + context.connectTimeoutMs;
-    let socket: UnixSocket;
-    try {
-      socket = UnixSocket.connect(name);
-    } catch (error) {
-      throw this.#errors.unusable(
-        "connect",
-        "its socket cannot be reached from here, so it is not on this host",
-        error,
-      );
-    }
-    const { pid, uid } = socket.peerCredentials;
-    this.#receiverPid = pid;
-    if (uid !== process.geteuid?.()) {
-      socket.close();
-      throw this.#errors.unusable("connect", `its process belongs to user ${uid}, this one to ${process.geteuid?.()}`);
-    }
+    const socket = this.#dial(name);
+    this.#handshake = new OutboundHandshake(this.#errors, options.writers, socket.peerCredentials.pid);
+    this.endpoint = { nonce: this.#handshake.nonce };
     this.#socket = new PairSocket(
       socket,
       context.reactor,
@@ -97,7 +78,7 @@ export class OutboundPair implements OutboundEnd {
         control: (type, tag) => this.#control(type, tag),
         message: (type, value, descriptors) => this.#message(type, value, descriptors),
         carried: (frames) => {
-          if (this.#connected) this.#options.events.message?.(frames);
+          if (this.#writer) this.#options.events.message?.(frames);
           else this.#lose(this.#errors.protocol("receive", "a message came before the pair was connected"));
         },
         violated: (reason) => this.#lose(this.#errors.protocol("receive", reason)),
@@ -106,7 +87,7 @@ export class OutboundPair implements OutboundEnd {
       },
       { takesDescriptors: true },
     );
-    this.#socket.sendMessage(FrameType.HELLO, { version: PROTOCOL_VERSION, transport, token, nonce: this.#nonce });
+    this.#handshake.begin(this.#socket, transport, token);
   }
 
   get how(): string {
@@ -133,7 +114,7 @@ export class OutboundPair implements OutboundEnd {
   step(until: number): boolean {
     const { context } = this.#options;
     if (this.#late.length > 0) this.#failLate();
-    if (!this.#connected) {
+    if (!this.#writer) {
       if (context.now() > this.#deadline) {
         this.#lose(
           this.#errors.lost("connect", `no answer within ${context.connectTimeoutMs} ms`, { status: "ETIMEDOUT" }),
@@ -159,13 +140,28 @@ export class OutboundPair implements OutboundEnd {
   }
 
   keepAlive(): void {
-    if (this.#connected && !this.#socket.congested) this.#socket.send(FrameType.ALIVE);
+    if (this.#writer && !this.#socket.congested) this.#socket.send(FrameType.ALIVE);
   }
 
   close(): void {
     if (this.#over) return;
     this.#over = true;
     this.#release();
+  }
+
+  #dial(name: string): UnixSocket {
+    let socket: UnixSocket;
+    try {
+      socket = UnixSocket.connect(name);
+    } catch (error) {
+      const message = "its socket cannot be reached from here, so it is not on this host";
+      throw this.#errors.unusable("connect", message, error);
+    }
+    const { uid } = socket.peerCredentials;
+    const own = process.geteuid?.();
+    if (uid === own) return socket;
+    socket.close();
+    throw this.#errors.unusable("connect", `its process belongs to user ${uid}, this one to ${own}`);
   }
 
   #takeTurn(queued: QueuedBatch): void {
@@ -189,14 +185,16 @@ export class OutboundPair implements OutboundEnd {
     if (this.#over || (this.#flying.length === 0 && this.#fences.length === 0)) return;
     try {
       const { passed } = this.#writer!;
-      while (this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {
+      // An event may close this end.
+      while (!this.#over && this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {
         const { queued } = this.#flying.shift()!;
         this.#writer!.writeAux(queued);
         const { last, tag } = queued.batch;
         if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
         this.#options.events.written(queued.batch);
       }
-      while (this.#fences.length > 0 && this.#fences[0]!.turn <= passed) this.#passFence(this.#fences.shift()!);
+      while (!this.#over && this.#fences.length > 0 && this.#fences[0]!.turn <= passed)
+        this.#passFence(this.#fences.shift()!);
     } catch (error) {
       this.#lose(this.#errors.native("write", error));
     }
@@ -237,46 +235,13 @@ export class OutboundPair implements OutboundEnd {
 
   #message(type: number, value: unknown, descriptors: readonly number[]): void {
     try {
-      if (type === FrameType.WELCOME && !this.#writer) this.#receiveWelcome(value, descriptors);
-      else if (type === FrameType.PROOF && this.#writer && !this.#connected) this.#receiveProof(value);
-      else if (type === FrameType.REFUSED) throw this.#refusal(value);
-      else throw this.#errors.protocol("receive", `unexpected message of type ${type}`);
+      if (this.#writer) throw this.#errors.protocol("receive", `unexpected message of type ${type}`);
+      this.#writer = this.#handshake.receive(this.#socket, type, value, descriptors);
     } catch (error) {
       this.#lose(this.#errors.native("connect", error));
+      return;
     }
-  }
-
-  #receiveWelcome(value: unknown, descriptors: readonly number[]): void {
-    this.#welcome.add(value, descriptors, this.#nonce, this.#errors);
-    if (!this.#welcome.complete) return;
-    const { writers } = this.#options;
-    try {
-      this.#writer = writers.open(this.#receiverPid, this.#welcome.regions);
-      this.#welcome.close();
-      probe.bytes.set(Uint8Array.fromHex(this.#probe));
-      this.#writer.writeScratch(probe.address, probe.byteLength);
-    } catch (error) {
-      throw this.#errors.unusable("connect", `its memory cannot be written from here: ${String(error)}`, error);
-    }
-    this.#socket.send(FrameType.PROBE);
-  }
-
-  #receiveProof(value: unknown): void {
-    const { found } = this.#errors.parse(proofSchema, value, "connect");
-    if (found !== this.#probe) {
-      throw this.#errors.unusable("connect", "what was written into its memory did not arrive there");
-    }
-    this.#connected = true;
-    this.#options.events.connected();
-  }
-
-  #refusal(value: unknown): KVTransferError {
-    const { reason, status } = this.#errors.parse(refusalSchema, value, "connect");
-    return this.#errors.unusable(
-      "connect",
-      `refused: ${reason}`,
-      status && Object.assign(new Error(reason), { code: status }),
-    );
+    if (this.#writer) this.#options.events.connected();
   }
 
   #lose(error: KVTransferError): void {
@@ -298,8 +263,8 @@ export class OutboundPair implements OutboundEnd {
    */
   #release(): void {
     this.#options.onClose();
-    this.#welcome.close();
     try {
+      this.#handshake.close();
       this.#writer?.close();
     } catch {
       return;
