@@ -9,6 +9,7 @@ import type {
   TransportData,
   WriteBatch,
 } from "../transport.ts";
+import { type Fence, Flights } from "./flights.ts";
 import { FrameType } from "./frames.ts";
 import { offerSchema } from "./offer.ts";
 import { OutboundHandshake } from "./outbound-handshake.ts";
@@ -26,21 +27,6 @@ export interface OutboundPairOptions {
   readonly onClose: () => void;
 }
 
-/** A batch whose pages are all begun. */
-interface Flying {
-  readonly turn: number;
-  readonly queued: QueuedBatch;
-}
-
-/** A room that must not be written to any more, and what waits for that to be so. */
-interface Fence {
-  readonly turn: number;
-  readonly tag: RoomTag;
-  readonly batches: readonly WriteBatch[];
-  readonly error: KVTransferError;
-  readonly revoked: boolean;
-}
-
 /** The sender's end of a same-host pair: it writes into the receiver's memory itself, in turns. */
 export class OutboundPair implements OutboundEnd {
   readonly gatherLimit = 1;
@@ -53,8 +39,7 @@ export class OutboundPair implements OutboundEnd {
   readonly #revoked = new RevokedRooms();
   /** Batches that came for rooms already taken back; reported at the next step. */
   readonly #late: WriteBatch[] = [];
-  readonly #flying: Flying[] = [];
-  readonly #fences: Fence[] = [];
+  readonly #flights = new Flights();
   readonly #handshake: OutboundHandshake;
   /** There once the pair is connected. */
   #writer: PageWriter | undefined;
@@ -113,7 +98,7 @@ export class OutboundPair implements OutboundEnd {
 
   step(until: number): boolean {
     const { context } = this.#options;
-    if (this.#late.length > 0) this.#failLate();
+    if (this.#late.length > 0) this.#fail(this.#late.splice(0), this.#errors.revoked());
     if (!this.#writer) {
       if (context.now() > this.#deadline) {
         this.#lose(
@@ -129,12 +114,12 @@ export class OutboundPair implements OutboundEnd {
       if (!batch) break;
       this.#takeTurn(batch);
       // Small batches land together: one call for the bytes of all of them.
-      if (this.#flying.length >= MAX_FLYING) this.#land();
+      if (this.#flights.size >= MAX_FLYING) this.#land();
       if (this.#queue.size === 0 || context.now() >= until) break;
     }
     this.#land();
     if (this.#over) return false;
-    if (this.#flying.length > 0 || this.#fences.length > 0) return true;
+    if (!this.#flights.empty) return true;
     if (this.#socket.congested) return false;
     return this.#confirmed && this.#queue.size > 0 ? true : this.#writer!.prepare();
   }
@@ -177,51 +162,62 @@ export class OutboundPair implements OutboundEnd {
       return;
     }
     this.#queue.finishCurrent();
-    this.#flying.push({ turn, queued });
+    this.#flights.add(turn, queued);
   }
 
   /** Ends what has got where it was going: batches and, behind everything begun before them, fences. */
   #land(): void {
-    if (this.#over || (this.#flying.length === 0 && this.#fences.length === 0)) return;
+    if (this.#over || this.#flights.empty) return;
+    const passed = this.#turnsPassed();
+    for (let queued = this.#flights.nextLanded(passed); queued; queued = this.#flights.nextLanded(passed)) {
+      if (!this.#writeAux(queued)) return;
+      const { last, tag } = queued.batch;
+      if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
+      this.#options.events.written(queued.batch);
+      // The event may have closed this end.
+      if (this.#over) return;
+    }
+    for (let fence = this.#flights.nextFence(passed); fence; fence = this.#flights.nextFence(passed)) {
+      this.#passFence(fence);
+    }
+  }
+
+  #turnsPassed(): number {
     try {
-      const { passed } = this.#writer!;
-      // An event may close this end.
-      while (!this.#over && this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {
-        const { queued } = this.#flying.shift()!;
-        this.#writer!.writeAux(queued);
-        const { last, tag } = queued.batch;
-        if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
-        this.#options.events.written(queued.batch);
-      }
-      while (!this.#over && this.#fences.length > 0 && this.#fences[0]!.turn <= passed)
-        this.#passFence(this.#fences.shift()!);
+      return this.#writer!.passed;
     } catch (error) {
       this.#lose(this.#errors.native("write", error));
+      return -1;
+    }
+  }
+
+  #writeAux(queued: QueuedBatch): boolean {
+    try {
+      this.#writer!.writeAux(queued);
+      return true;
+    } catch (error) {
+      this.#flights.add(0, queued);
+      this.#lose(this.#errors.native("write", error));
+      return false;
     }
   }
 
   /** Takes back what is queued and begun of the room; says so once every turn begun until now is over. */
   #stopWriting(tag: RoomTag, error: KVTransferError, revoked: boolean): void {
-    const batches = this.#queue.take(tag);
-    for (let i = this.#flying.length - 1; i >= 0; i--) {
-      const { batch } = this.#flying[i]!.queued;
-      if (batch.tag === tag) {
-        this.#flying.splice(i, 1);
-        batches.unshift(batch);
-      }
-    }
+    const batches = [...this.#flights.take(tag), ...this.#queue.take(tag)];
     const fence = { turn: this.#writer?.begun ?? 0, tag, batches, error, revoked };
     if (fence.turn === 0) this.#passFence(fence);
-    else this.#fences.push(fence);
+    else this.#flights.addFence(fence);
   }
 
   #passFence({ tag, batches, error, revoked }: Fence): void {
     if (revoked) this.#socket.send(FrameType.FENCED, tag);
-    for (const batch of batches) this.#options.events.failed(batch, error);
+    this.#fail(batches, error);
   }
 
-  #failLate(): void {
-    for (const batch of this.#late.splice(0)) this.#options.events.failed(batch, this.#errors.revoked());
+  #fail(batches: readonly WriteBatch[], error: KVTransferError): void {
+    // An event may close this end; then nothing more is reported.
+    for (const batch of batches) if (!this.#over) this.#options.events.failed(batch, error);
   }
 
   #control(type: number, tag: RoomTag): void {
@@ -249,9 +245,7 @@ export class OutboundPair implements OutboundEnd {
     this.#over = true;
     this.#release();
     const { events } = this.#options;
-    const flying = this.#flying.splice(0).map(({ queued }) => queued.batch);
-    const fenced = this.#fences.splice(0).flatMap(({ batches }) => batches);
-    for (const batch of [...this.#late.splice(0), ...fenced, ...flying, ...this.#queue.takeAll()]) {
+    for (const batch of [...this.#late.splice(0), ...this.#flights.takeAll(), ...this.#queue.takeAll()]) {
       events.failed(batch, error);
     }
     events.lost(error);
