@@ -1,7 +1,6 @@
 import { UnixSocket } from "../../../ffi/libc/index.ts";
-import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { KVTransferError } from "../../errors.ts";
-import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import { PairErrors, type QueuedBatch, RevokedRooms, RoomQueue } from "../pairs/index.ts";
 import type {
   OutboundEnd,
   OutboundEvents,
@@ -10,13 +9,13 @@ import type {
   TransportData,
   WriteBatch,
 } from "../transport.ts";
-import { FrameType, PROTOCOL_VERSION, proofSchema, refusalSchema } from "./frames.ts";
+import { type Fence, Flights } from "./flights.ts";
+import { FrameType } from "./frames.ts";
 import { offerSchema } from "./offer.ts";
+import { OutboundHandshake } from "./outbound-handshake.ts";
 import type { PageWriter, PageWriterFactory } from "./page-writer.ts";
 import { PairSocket } from "./pair-socket.ts";
-import { ReceivedWelcome } from "./welcome.ts";
 
-const probe = NativeBuffer.allocate(16);
 const MAX_FLYING = 64;
 
 export interface OutboundPairOptions {
@@ -28,21 +27,6 @@ export interface OutboundPairOptions {
   readonly onClose: () => void;
 }
 
-/** A batch whose pages are all begun. */
-interface Flying {
-  readonly turn: number;
-  readonly queued: QueuedBatch;
-}
-
-/** A room that must not be written to any more, and what waits for that to be so. */
-interface Fence {
-  readonly turn: number;
-  readonly tag: RoomTag;
-  readonly batches: readonly WriteBatch[];
-  readonly error: KVTransferError;
-  readonly revoked: boolean;
-}
-
 /** The sender's end of a same-host pair: it writes into the receiver's memory itself, in turns. */
 export class OutboundPair implements OutboundEnd {
   readonly gatherLimit = 1;
@@ -50,19 +34,15 @@ export class OutboundPair implements OutboundEnd {
   readonly #options: OutboundPairOptions;
   readonly #errors: PairErrors;
   readonly #socket: PairSocket;
-  readonly #receiverPid: number;
-  readonly #nonce = randomToken();
-  readonly #probe = randomToken();
   readonly #deadline: number;
   readonly #queue = new RoomQueue();
   readonly #revoked = new RevokedRooms();
   /** Batches that came for rooms already taken back; reported at the next step. */
   readonly #late: WriteBatch[] = [];
-  readonly #flying: Flying[] = [];
-  readonly #fences: Fence[] = [];
-  readonly #welcome = new ReceivedWelcome();
+  readonly #flights = new Flights();
+  readonly #handshake: OutboundHandshake;
+  /** There once the pair is connected. */
   #writer: PageWriter | undefined;
-  #connected = false;
   #confirmed = false;
   #over = false;
 
@@ -71,24 +51,10 @@ export class OutboundPair implements OutboundEnd {
     const { peer, transport, context } = options;
     this.#errors = new PairErrors(peer, transport);
     const { name, token } = this.#errors.parse(offerSchema, offer, "connect");
-    this.endpoint = { nonce: this.#nonce };
     this.#deadline = context.now() + context.connectTimeoutMs;
-    let socket: UnixSocket;
-    try {
-      socket = UnixSocket.connect(name);
-    } catch (error) {
-      throw this.#errors.unusable(
-        "connect",
-        "its socket cannot be reached from here, so it is not on this host",
-        error,
-      );
-    }
-    const { pid, uid } = socket.peerCredentials;
-    this.#receiverPid = pid;
-    if (uid !== process.geteuid?.()) {
-      socket.close();
-      throw this.#errors.unusable("connect", `its process belongs to user ${uid}, this one to ${process.geteuid?.()}`);
-    }
+    const socket = this.#dial(name);
+    this.#handshake = new OutboundHandshake(this.#errors, options.writers, socket.peerCredentials.pid);
+    this.endpoint = { nonce: this.#handshake.nonce };
     this.#socket = new PairSocket(
       socket,
       context.reactor,
@@ -97,7 +63,7 @@ export class OutboundPair implements OutboundEnd {
         control: (type, tag) => this.#control(type, tag),
         message: (type, value, descriptors) => this.#message(type, value, descriptors),
         carried: (frames) => {
-          if (this.#connected) this.#options.events.message?.(frames);
+          if (this.#writer) this.#options.events.message?.(frames);
           else this.#lose(this.#errors.protocol("receive", "a message came before the pair was connected"));
         },
         violated: (reason) => this.#lose(this.#errors.protocol("receive", reason)),
@@ -106,7 +72,7 @@ export class OutboundPair implements OutboundEnd {
       },
       { takesDescriptors: true },
     );
-    this.#socket.sendMessage(FrameType.HELLO, { version: PROTOCOL_VERSION, transport, token, nonce: this.#nonce });
+    this.#handshake.begin(this.#socket, transport, token);
   }
 
   get how(): string {
@@ -132,8 +98,8 @@ export class OutboundPair implements OutboundEnd {
 
   step(until: number): boolean {
     const { context } = this.#options;
-    if (this.#late.length > 0) this.#failLate();
-    if (!this.#connected) {
+    if (this.#late.length > 0) this.#fail(this.#late.splice(0), this.#errors.revoked());
+    if (!this.#writer) {
       if (context.now() > this.#deadline) {
         this.#lose(
           this.#errors.lost("connect", `no answer within ${context.connectTimeoutMs} ms`, { status: "ETIMEDOUT" }),
@@ -148,24 +114,39 @@ export class OutboundPair implements OutboundEnd {
       if (!batch) break;
       this.#takeTurn(batch);
       // Small batches land together: one call for the bytes of all of them.
-      if (this.#flying.length >= MAX_FLYING) this.#land();
-      if (context.now() >= until) break;
+      if (this.#flights.size >= MAX_FLYING) this.#land();
+      if (this.#queue.size === 0 || context.now() >= until) break;
     }
     this.#land();
     if (this.#over) return false;
-    if (this.#flying.length > 0 || this.#fences.length > 0) return true;
+    if (!this.#flights.empty) return true;
     if (this.#socket.congested) return false;
     return this.#confirmed && this.#queue.size > 0 ? true : this.#writer!.prepare();
   }
 
   keepAlive(): void {
-    if (this.#connected && !this.#socket.congested) this.#socket.send(FrameType.ALIVE);
+    if (this.#writer && !this.#socket.congested) this.#socket.send(FrameType.ALIVE);
   }
 
   close(): void {
     if (this.#over) return;
     this.#over = true;
     this.#release();
+  }
+
+  #dial(name: string): UnixSocket {
+    let socket: UnixSocket;
+    try {
+      socket = UnixSocket.connect(name);
+    } catch (error) {
+      const message = "its socket cannot be reached from here, so it is not on this host";
+      throw this.#errors.unusable("connect", message, error);
+    }
+    const { uid } = socket.peerCredentials;
+    const own = process.geteuid?.();
+    if (uid === own) return socket;
+    socket.close();
+    throw this.#errors.unusable("connect", `its process belongs to user ${uid}, this one to ${own}`);
   }
 
   #takeTurn(queued: QueuedBatch): void {
@@ -181,49 +162,62 @@ export class OutboundPair implements OutboundEnd {
       return;
     }
     this.#queue.finishCurrent();
-    this.#flying.push({ turn, queued });
+    this.#flights.add(turn, queued);
   }
 
   /** Ends what has got where it was going: batches and, behind everything begun before them, fences. */
   #land(): void {
-    if (this.#over || (this.#flying.length === 0 && this.#fences.length === 0)) return;
+    if (this.#over || this.#flights.empty) return;
+    const passed = this.#turnsPassed();
+    for (let queued = this.#flights.nextLanded(passed); queued; queued = this.#flights.nextLanded(passed)) {
+      if (!this.#writeAux(queued)) return;
+      const { last, tag } = queued.batch;
+      if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
+      this.#options.events.written(queued.batch);
+      // The event may have closed this end.
+      if (this.#over) return;
+    }
+    for (let fence = this.#flights.nextFence(passed); fence; fence = this.#flights.nextFence(passed)) {
+      this.#passFence(fence);
+    }
+  }
+
+  #turnsPassed(): number {
     try {
-      const { passed } = this.#writer!;
-      while (this.#flying.length > 0 && this.#flying[0]!.turn <= passed) {
-        const { queued } = this.#flying.shift()!;
-        this.#writer!.writeAux(queued);
-        const { last, tag } = queued.batch;
-        if (last) this.#socket.send(FrameType.NOTIFY, tag, last.totalBytes);
-        this.#options.events.written(queued.batch);
-      }
-      while (this.#fences.length > 0 && this.#fences[0]!.turn <= passed) this.#passFence(this.#fences.shift()!);
+      return this.#writer!.passed;
     } catch (error) {
       this.#lose(this.#errors.native("write", error));
+      return -1;
+    }
+  }
+
+  #writeAux(queued: QueuedBatch): boolean {
+    try {
+      this.#writer!.writeAux(queued);
+      return true;
+    } catch (error) {
+      this.#flights.add(0, queued);
+      this.#lose(this.#errors.native("write", error));
+      return false;
     }
   }
 
   /** Takes back what is queued and begun of the room; says so once every turn begun until now is over. */
   #stopWriting(tag: RoomTag, error: KVTransferError, revoked: boolean): void {
-    const batches = this.#queue.take(tag);
-    for (let i = this.#flying.length - 1; i >= 0; i--) {
-      const { batch } = this.#flying[i]!.queued;
-      if (batch.tag === tag) {
-        this.#flying.splice(i, 1);
-        batches.unshift(batch);
-      }
-    }
+    const batches = [...this.#flights.take(tag), ...this.#queue.take(tag)];
     const fence = { turn: this.#writer?.begun ?? 0, tag, batches, error, revoked };
     if (fence.turn === 0) this.#passFence(fence);
-    else this.#fences.push(fence);
+    else this.#flights.addFence(fence);
   }
 
   #passFence({ tag, batches, error, revoked }: Fence): void {
     if (revoked) this.#socket.send(FrameType.FENCED, tag);
-    for (const batch of batches) this.#options.events.failed(batch, error);
+    this.#fail(batches, error);
   }
 
-  #failLate(): void {
-    for (const batch of this.#late.splice(0)) this.#options.events.failed(batch, this.#errors.revoked());
+  #fail(batches: readonly WriteBatch[], error: KVTransferError): void {
+    // An event may close this end; then nothing more is reported.
+    for (const batch of batches) if (!this.#over) this.#options.events.failed(batch, error);
   }
 
   #control(type: number, tag: RoomTag): void {
@@ -237,46 +231,13 @@ export class OutboundPair implements OutboundEnd {
 
   #message(type: number, value: unknown, descriptors: readonly number[]): void {
     try {
-      if (type === FrameType.WELCOME && !this.#writer) this.#receiveWelcome(value, descriptors);
-      else if (type === FrameType.PROOF && this.#writer && !this.#connected) this.#receiveProof(value);
-      else if (type === FrameType.REFUSED) throw this.#refusal(value);
-      else throw this.#errors.protocol("receive", `unexpected message of type ${type}`);
+      if (this.#writer) throw this.#errors.protocol("receive", `unexpected message of type ${type}`);
+      this.#writer = this.#handshake.receive(this.#socket, type, value, descriptors);
     } catch (error) {
       this.#lose(this.#errors.native("connect", error));
+      return;
     }
-  }
-
-  #receiveWelcome(value: unknown, descriptors: readonly number[]): void {
-    this.#welcome.add(value, descriptors, this.#nonce, this.#errors);
-    if (!this.#welcome.complete) return;
-    const { writers } = this.#options;
-    try {
-      this.#writer = writers.open(this.#receiverPid, this.#welcome.regions);
-      this.#welcome.close();
-      probe.bytes.set(Uint8Array.fromHex(this.#probe));
-      this.#writer.writeScratch(probe.address, probe.byteLength);
-    } catch (error) {
-      throw this.#errors.unusable("connect", `its memory cannot be written from here: ${String(error)}`, error);
-    }
-    this.#socket.send(FrameType.PROBE);
-  }
-
-  #receiveProof(value: unknown): void {
-    const { found } = this.#errors.parse(proofSchema, value, "connect");
-    if (found !== this.#probe) {
-      throw this.#errors.unusable("connect", "what was written into its memory did not arrive there");
-    }
-    this.#connected = true;
-    this.#options.events.connected();
-  }
-
-  #refusal(value: unknown): KVTransferError {
-    const { reason, status } = this.#errors.parse(refusalSchema, value, "connect");
-    return this.#errors.unusable(
-      "connect",
-      `refused: ${reason}`,
-      status && Object.assign(new Error(reason), { code: status }),
-    );
+    if (this.#writer) this.#options.events.connected();
   }
 
   #lose(error: KVTransferError): void {
@@ -284,9 +245,7 @@ export class OutboundPair implements OutboundEnd {
     this.#over = true;
     this.#release();
     const { events } = this.#options;
-    const flying = this.#flying.splice(0).map(({ queued }) => queued.batch);
-    const fenced = this.#fences.splice(0).flatMap(({ batches }) => batches);
-    for (const batch of [...this.#late.splice(0), ...fenced, ...flying, ...this.#queue.takeAll()]) {
+    for (const batch of [...this.#late.splice(0), ...this.#flights.takeAll(), ...this.#queue.takeAll()]) {
       events.failed(batch, error);
     }
     events.lost(error);
@@ -298,8 +257,8 @@ export class OutboundPair implements OutboundEnd {
    */
   #release(): void {
     this.#options.onClose();
-    this.#welcome.close();
     try {
+      this.#handshake.close();
       this.#writer?.close();
     } catch {
       return;

@@ -1,5 +1,4 @@
-import { endpointText, TcpSocket, WOULD_BLOCK } from "../../../ffi/libc/index.ts";
-import { NativeBuffer } from "../../../ffi/runtime/index.ts";
+import { endpointText, TcpSocket } from "../../../ffi/libc/index.ts";
 import type { KVTransferError } from "../../errors.ts";
 import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
 import type {
@@ -13,24 +12,14 @@ import type {
   WriteBatch,
 } from "../transport.ts";
 import { AckReader } from "./ack-reader.ts";
-import { FrameBuilder } from "./frame-builder.ts";
-import {
-  offerSchema,
-  PROTOCOL_VERSION,
-  ReceiverFrame,
-  SENDER_HEADER_BYTES,
-  SenderFrame,
-  welcomeSchema,
-} from "./frames.ts";
+import { FrameSender } from "./frame-sender.ts";
+import { offerSchema, PROTOCOL_VERSION, ReceiverFrame, SenderFrame, welcomeSchema } from "./frames.ts";
 import { GreetingReader, packGreeting } from "./greeting.ts";
 import { keepAliveOf, type TcpOptions } from "./options.ts";
-import { SendBuffer } from "./send-buffer.ts";
 import { UnackedBatches } from "./unacked-batches.ts";
 
 /** How long one call from the poll loop may write. */
 const WRITE_MS = 1;
-
-const control = NativeBuffer.allocate(SENDER_HEADER_BYTES);
 
 export interface TcpOutboundOptions {
   readonly peer: string;
@@ -59,14 +48,7 @@ export class TcpOutbound implements OutboundEnd {
   readonly #revoked = new RevokedRooms();
   /** Batches that came for rooms already taken back; reported at the next step. */
   readonly #late: WriteBatch[] = [];
-  /** Frames without data; they go between those with. */
-  readonly #control = new SendBuffer();
-  readonly #builder = new FrameBuilder();
-  /** The batch whose frame is partly sent, and the first entry of the builder's vector that has bytes left. */
-  #sending: QueuedBatch | undefined;
-  #firstUnsent = 0;
-  /** What to report of that batch when the frame is out, if it was cancelled meanwhile. */
-  #cancelled: KVTransferError | undefined;
+  readonly #sender: FrameSender;
   #token: string;
   #state: "connecting" | "greeting" | "connected" | "over" = "connecting";
   #confirmed = false;
@@ -91,6 +73,7 @@ export class TcpOutbound implements OutboundEnd {
     }
     this.#greeting = new GreetingReader(this.#socket);
     this.#acks = new AckReader(this.#socket);
+    this.#sender = new FrameSender(this.#socket);
     this.#watch = context.reactor.watch(this.#socket.fd, { readable: true, writable: true }, (ready) =>
       this.#onReady(ready),
     );
@@ -107,14 +90,16 @@ export class TcpOutbound implements OutboundEnd {
 
   cancel(tag: RoomTag, error: KVTransferError): void {
     const dropped = [...this.#unacked.drop(tag), ...this.#queue.take(tag)];
-    const sending = this.#sending?.batch.tag === tag ? this.#sending.batch : undefined;
-    // Half a frame is out: the other half is still read from the pages.
-    if (sending && dropped.includes(sending)) this.#cancelled = error;
-    for (const batch of dropped) if (batch !== sending) this.#setup.events.failed(batch, error);
+    const { sending } = this.#sender;
+    if (sending && dropped.includes(sending)) this.#sender.cancelSending(error);
+    this.#fail(
+      dropped.filter((batch) => batch !== sending),
+      error,
+    );
   }
 
   step(until: number): boolean {
-    for (const batch of this.#late.splice(0)) this.#setup.events.failed(batch, this.#errors.revoked());
+    if (this.#late.length > 0) this.#fail(this.#late.splice(0), this.#errors.revoked());
     if (this.#state === "connected") return this.#write(until);
     if (this.#state !== "over" && this.#setup.context.now() > this.#deadline) {
       const message = `no answer from ${this.#where} within ${this.#setup.context.connectTimeoutMs} ms`;
@@ -125,8 +110,7 @@ export class TcpOutbound implements OutboundEnd {
 
   keepAlive(): void {
     // Bytes on their way say as much.
-    if (this.#state !== "connected" || this.#sending || !this.#control.empty) return;
-    this.#sendControl(SenderFrame.ALIVE, 0);
+    if (this.#state === "connected" && this.#sender.idle) this.#sendControl(SenderFrame.ALIVE, 0);
   }
 
   close(): void {
@@ -157,8 +141,8 @@ export class TcpOutbound implements OutboundEnd {
     this.#socket.setNoDelay();
     this.#socket.setKeepAlive(keepAliveOf(this.#setup.options));
     this.#state = "greeting";
-    this.#control.append(packGreeting({ version: PROTOCOL_VERSION, token: this.#token, nonce: this.#nonce }).bytes);
-    this.#setBlocked(!this.#control.flush(this.#socket));
+    this.#sender.append(packGreeting({ version: PROTOCOL_VERSION, token: this.#token, nonce: this.#nonce }).bytes);
+    this.#setBlocked(!this.#sender.flush());
   }
 
   #receiveGreeting(): void {
@@ -181,8 +165,10 @@ export class TcpOutbound implements OutboundEnd {
     const { context } = this.#setup;
     try {
       for (;;) {
-        if (this.#sending && !this.#sendFrame()) return this.#setBlocked(true);
-        if (!this.#control.flush(this.#socket)) return this.#setBlocked(true);
+        const sent = this.#sender.flush();
+        const cancelled = this.#sender.takeCancelled();
+        if (cancelled) this.#fail([cancelled.batch], cancelled.error);
+        if (!sent) return this.#setBlocked(true);
         const queued = this.#confirmed && this.#state === "connected" ? this.#queue.current : undefined;
         if (!queued) return this.#setBlocked(false);
         if (context.now() >= until) {
@@ -198,29 +184,11 @@ export class TcpOutbound implements OutboundEnd {
   }
 
   #beginFrame(queued: QueuedBatch): void {
-    this.#builder.build(queued);
-    this.#sending = queued;
-    this.#firstUnsent = 0;
+    this.#sender.begin(queued);
     if (queued.done) {
       this.#queue.finishCurrent();
       this.#unacked.push(queued.batch);
     } else this.#queue.next();
-  }
-
-  /** True: the frame is out. */
-  #sendFrame(): boolean {
-    const { vector } = this.#builder;
-    while (vector.bytes > 0) {
-      const sent = this.#socket.sendVector(vector, this.#firstUnsent);
-      if (sent === WOULD_BLOCK) return false;
-      this.#firstUnsent = vector.advance(this.#firstUnsent, sent);
-    }
-    const { batch } = this.#sending!;
-    const cancelled = this.#cancelled;
-    this.#sending = undefined;
-    this.#cancelled = undefined;
-    if (cancelled) this.#setup.events.failed(batch, cancelled);
-    return true;
   }
 
   #receiveAcks(): void {
@@ -250,10 +218,14 @@ export class TcpOutbound implements OutboundEnd {
   }
 
   #sendControl(type: number, tag: RoomTag): void {
-    control.u32[0] = type;
-    control.u32[1] = tag;
-    this.#control.append(control.bytes);
-    if (!this.#sending) this.#write(this.#setup.context.now());
+    const underWay = this.#sender.sending !== undefined;
+    this.#sender.appendControl(type, tag);
+    if (!underWay) this.#write(this.#setup.context.now());
+  }
+
+  #fail(batches: readonly WriteBatch[], error: KVTransferError): void {
+    // An event may close this end; then nothing more is reported.
+    for (const batch of batches) if (this.#state !== "over") this.#setup.events.failed(batch, error);
   }
 
   #setBlocked(blocked: boolean): false {
@@ -265,9 +237,9 @@ export class TcpOutbound implements OutboundEnd {
   #lose(error: KVTransferError): void {
     if (this.#state === "over") return;
     const { events } = this.#setup;
-    const sending = this.#cancelled ? this.#sending?.batch : undefined;
     this.#release();
-    if (sending) events.failed(sending, this.#cancelled!);
+    const cancelled = this.#sender.takeCancelled(true);
+    if (cancelled) events.failed(cancelled.batch, cancelled.error);
     for (const batch of [...this.#unacked.dropAll(), ...this.#queue.takeAll(), ...this.#late.splice(0)]) {
       events.failed(batch, error);
     }

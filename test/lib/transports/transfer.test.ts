@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { KVTransferError } from "../../../lib/errors.ts";
 import type { WriteBatch } from "../../../lib/transports/transport.ts";
 import { makePool, transportNames } from "./support/context.ts";
 import { TestPair } from "./support/pair.ts";
@@ -162,10 +163,10 @@ describe.each(transportNames)("%s", (name) => {
     pair.outbound.write({ tag: 1, plan });
     pair.outbound.write({ tag: 1, plan, last: { aux: emptyPlan, totalBytes: 2 * bytes } });
     pair.until(() => target.bytes[0] === 3);
-    const cause = pair.outboundLog.error ?? Object.assign(new Error("test"), { code: "ABORTED" });
-    pair.outbound.cancel(1, cause as never);
+    const cause = new KVTransferError("ABORTED", "test");
+    pair.outbound.cancel(1, cause);
     pair.until(() => pair.outboundLog.failures.length === 2);
-    expect(pair.outboundLog.failures.map(({ error }) => error as unknown)).toEqual([cause, cause]);
+    expect(pair.outboundLog.failures.map(({ error }) => error)).toEqual([cause, cause]);
     pair.inbound.revoke(1);
     pair.inbound.expect(2);
     pair.outbound.write({ tag: 2, plan, last: { aux: emptyPlan, totalBytes: bytes } });
@@ -198,6 +199,34 @@ describe.each(transportNames)("%s", (name) => {
     expect(two.inboundLog.error).toBeUndefined();
     target.close();
   });
+
+  test.each(["written", "failed"] as const)(
+    "an end that is closed by an event (%s) reports nothing after it",
+    (event) => {
+      const { mapping: source } = makePool(64 * KiB, { shared: false });
+      const { mapping: target, buffer } = makePool(64 * KiB);
+      using pair = new TestPair(name, { decode: { buffers: [buffer] } }).connect();
+      const log = pair.outboundLog;
+      const plan = planOf([{ source: source.address, destination: baseOf(pair, buffer.address), byteLength: 16 }]);
+      log.written = (batch) => {
+        log.writtenBatches.push(batch);
+        pair.outbound.close();
+      };
+      log.failed = (batch, error) => {
+        log.failures.push({ batch, error });
+        pair.outbound.close();
+      };
+      pair.inbound.expect(1);
+      for (let i = 0; i < 5; i++) pair.outbound.write({ tag: 1, plan });
+      if (event === "failed") pair.outbound.cancel(1, new KVTransferError("ABORTED", "test"));
+      pair.until(() => pair.inboundLog.error !== undefined);
+      for (let i = 0; i < 5; i++) pair.turn();
+      expect([log.writtenBatches.length, log.failures.length]).toEqual(event === "written" ? [1, 0] : [0, 1]);
+      expect(log.error).toBeUndefined();
+      target.close();
+      source.close();
+    },
+  );
 
   test("keep-alives are heard, and an idle pair says nothing by itself", () => {
     const { mapping, buffer } = makePool(64 * KiB);
