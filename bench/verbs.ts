@@ -1,7 +1,7 @@
 /**
  * What RDMA costs from TypeScript: the library's own time to build a write, anywhere; and where there is a device,
  * bandwidth, latency and processor time beside perftest's, same size and depth, in turns. In the virtual machine:
- * `bun run vm -- bun bench/verbs.ts`.
+ * `bun run vm -- bun bench/verbs.ts`, or only some of the parts stub, bandwidth, latency, processor.
  */
 import { Device } from "../ffi/verbs/index.ts";
 import { interleaved, median, table } from "./table.ts";
@@ -92,12 +92,17 @@ async function processorTable(pair: Pair): Promise<string> {
   return table(["us of processor time", "beside", "ours", "theirs", "ours, least", "theirs, least", "ratio"], [row]);
 }
 
+const onDevice = { bandwidth: bandwidthTable, latency: latencyTable, processor: processorTable };
+const asked = process.argv.slice(2);
+const wanted = (part: string): boolean => asked.length === 0 || asked.includes(part);
+
 console.log(`Medians of ${ROUNDS} runs in turns.\n`);
-console.log(stubTable());
+if (wanted("stub")) console.log(`${stubTable()}\n`);
+const parts = Object.entries(onDevice).filter(([name]) => wanted(name));
 if (Device.list().length === 0) {
-  console.log("\nNo RDMA device here: `bun run vm -- bun bench/verbs.ts` measures on soft-RoCE.");
-} else {
+  console.log("No RDMA device here: `bun run vm -- bun bench/verbs.ts` measures on soft-RoCE.");
+} else if (parts.length > 0) {
   using pair = await Pair.open();
   await pair.stream("write", 4 * KIB, 1024);
-  for (const part of [bandwidthTable, latencyTable, processorTable]) console.log(`\n${await part(pair)}`);
+  for (const [, part] of parts) console.log(`${await part(pair)}\n`);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Access, CompletionBatch, CompletionError, ReceiveList, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, DEADLINE_MS, type Pair, thrownBy } from "./support/loopback.ts";
 
 const local = Access.LOCAL_WRITE;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { CompletionBatch, Device, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, DEADLINE_MS, QUEUE_KEY, thrownBy } from "./support/loopback.ts";
 
 describeRdma("a completion queue", () => {

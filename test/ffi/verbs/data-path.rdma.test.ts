@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Access, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, type Pair, QUEUE_KEY, thrownBy } from "./support/loopback.ts";
 
 /** Bytes whose value says where they are. */

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { openSync } from "node:fs";
 import { Mapping } from "../../../ffi/libc/index.ts";
 import { Access, Device, nextKey, type ProtectionDomain, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, type Pair, thrownBy } from "./support/loopback.ts";
 
 function withDomain(use: (domain: ProtectionDomain) => void): void {

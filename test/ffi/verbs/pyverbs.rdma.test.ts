@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { connect, Device, Gid } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { Side } from "./support/loopback.ts";
 
 const python = "/usr/bin/python3";

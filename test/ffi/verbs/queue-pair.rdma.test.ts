@@ -11,7 +11,7 @@ import {
   type QueuePairTypeName,
   ReceiveList,
 } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, DEADLINE_MS, QUEUE_KEY, Side, thrownBy } from "./support/loopback.ts";
 
 function makeQueuePair(context: Context, type: QueuePairTypeName, capabilities: Partial<QueuePairCapabilities> = {}) {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Device } from "../../../ffi/verbs/index.ts";
-import { describeRdma } from "./support/describe-rdma.ts";
+import { describeRdma } from "../../rxe/describe.ts";
 import { routableGid } from "./support/loopback.ts";
 import { ours, runTool, runTwo } from "./support/tools.ts";
 

@@ -20,7 +20,7 @@ import {
   type SharedReceiveQueue,
 } from "../../../../ffi/verbs/index.ts";
 
-export const DEADLINE_MS = 5000;
+export const DEADLINE_MS = 20_000;
 export const QUEUE_KEY = 0x1111_1111;
 const FIRST_PACKET = 0x12_3456;
 const ALL_REMOTE = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC;
