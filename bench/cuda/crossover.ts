@@ -1,0 +1,54 @@
+import { CopyKernels, CudaRuntime, type Device, type DeviceMemory } from "../../cuda/index.ts";
+import { RunCopier } from "../../lib/transports/cuda-ipc/run-copier.ts";
+import { RunTable, TABLE_RUNS } from "../../lib/transports/cuda-ipc/run-table.ts";
+import { median } from "../table.ts";
+
+const ROUNDS = 5;
+export const runLengths = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304] as const;
+
+export interface Crossover {
+  readonly runBytes: number;
+  readonly kernelGBs: number;
+  readonly copiesGBs: number;
+}
+
+/** Scattered runs of one length, `bytes` in all, by kernel and by the copy engines: where `kernelBelowBytes` should be. */
+export function crossover(gpus: readonly [number, number], bytes: number): Crossover[] {
+  const runtime = CudaRuntime.open();
+  const [source, target] = gpus.map((ordinal) => runtime.device(ordinal)) as [Device, Device];
+  if (source !== target) source.enableAccess(target);
+  using kernels = CopyKernels.load(source);
+  using from = source.allocate(bytes);
+  using to = target.allocate(bytes);
+  const byKernel = new RunCopier(kernels, { kernelBelowBytes: Infinity });
+  const byCopies = new RunCopier(kernels, { kernelBelowBytes: 0 });
+  return runLengths.map((runBytes) => ({
+    runBytes,
+    kernelGBs: measure(source, byKernel, from, to, runBytes),
+    copiesGBs: measure(source, byCopies, from, to, runBytes),
+  }));
+}
+
+function measure(device: Device, copier: RunCopier, from: DeviceMemory, to: DeviceMemory, runBytes: number): number {
+  using stream = device.createStream();
+  const runs = Math.floor(from.byteLength / runBytes);
+  const tables = Array.from({ length: Math.ceil(runs / TABLE_RUNS) }, () => new RunTable(device));
+  const mirrors = tables.map(() => device.allocate(3 * TABLE_RUNS * 8));
+  // An odd stride visits every run once, far from the one before.
+  const stride = Math.max(1, Math.floor(runs * 0.618) | 1);
+  const times: number[] = [];
+  for (let round = -1; round < ROUNDS; round++) {
+    tables.forEach((table, index) => {
+      table.clear();
+      for (let run = index * TABLE_RUNS; run < Math.min(runs, (index + 1) * TABLE_RUNS); run++) {
+        table.add(from.address + run * runBytes, to.address + ((run * stride) % runs) * runBytes, runBytes);
+      }
+    });
+    const start = performance.now();
+    tables.forEach((table, index) => copier.submit(stream, table, mirrors[index]!));
+    while (!stream.idle());
+    if (round >= 0) times.push((performance.now() - start) / 1000);
+  }
+  for (const one of [...tables, ...mirrors]) one.close();
+  return (runs * runBytes) / median(times) / 1e9;
+}
