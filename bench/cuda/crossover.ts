@@ -1,6 +1,6 @@
 import { CopyKernels, CudaRuntime, type Device, type DeviceMemory } from "../../cuda/index.ts";
-import { RunCopier } from "../../lib/transports/cuda-ipc/run-copier.ts";
-import { RunTable, TABLE_RUNS } from "../../lib/transports/cuda-ipc/run-table.ts";
+import { RunCopier, RunSlot } from "../../lib/transports/cuda-ipc/run-copier.ts";
+import { TABLE_RUNS } from "../../lib/transports/cuda-ipc/run-table.ts";
 import { median } from "../table.ts";
 
 const ROUNDS = 5;
@@ -20,35 +20,37 @@ export function crossover(gpus: readonly [number, number], bytes: number): Cross
   using kernels = CopyKernels.load(source);
   using from = source.allocate(bytes);
   using to = target.allocate(bytes);
-  const byKernel = new RunCopier(kernels, { kernelBelowBytes: Infinity });
-  const byCopies = new RunCopier(kernels, { kernelBelowBytes: 0 });
+  const measureBy = (kernelBelowBytes: number, runBytes: number): number => {
+    const copier = new RunCopier(source, kernels, { kernelBelowBytes });
+    const speed = measure(copier, from, to, runBytes);
+    copier.close();
+    return speed;
+  };
   return runLengths.map((runBytes) => ({
     runBytes,
-    kernelGBs: measure(source, byKernel, from, to, runBytes),
-    copiesGBs: measure(source, byCopies, from, to, runBytes),
+    kernelGBs: measureBy(Infinity, runBytes),
+    copiesGBs: measureBy(0, runBytes),
   }));
 }
 
-function measure(device: Device, copier: RunCopier, from: DeviceMemory, to: DeviceMemory, runBytes: number): number {
-  using stream = device.createStream();
+function measure(copier: RunCopier, from: DeviceMemory, to: DeviceMemory, runBytes: number): number {
   const runs = Math.floor(from.byteLength / runBytes);
-  const tables = Array.from({ length: Math.ceil(runs / TABLE_RUNS) }, () => new RunTable(device));
-  const mirrors = tables.map(() => device.allocate(3 * TABLE_RUNS * 8));
-  // An odd stride visits every run once, far from the one before.
-  const stride = Math.max(1, Math.floor(runs * 0.618) | 1);
+  const slots = Array.from({ length: Math.ceil(runs / TABLE_RUNS) }, () => new RunSlot(copier.device));
+  // An odd stride visits every run once, far from the one before, where the number of runs is a power of two.
+  const stride = Math.floor(runs * 0.618) | 1;
   const times: number[] = [];
   for (let round = -1; round < ROUNDS; round++) {
-    tables.forEach((table, index) => {
+    for (const [index, { table }] of slots.entries()) {
       table.clear();
       for (let run = index * TABLE_RUNS; run < Math.min(runs, (index + 1) * TABLE_RUNS); run++) {
         table.add(from.address + run * runBytes, to.address + ((run * stride) % runs) * runBytes, runBytes);
       }
-    });
+    }
     const start = performance.now();
-    tables.forEach((table, index) => copier.submit(stream, table, mirrors[index]!));
-    while (!stream.idle());
+    for (const slot of slots) copier.submit(slot);
+    while (!copier.stream.idle());
     if (round >= 0) times.push((performance.now() - start) / 1000);
   }
-  for (const one of [...tables, ...mirrors]) one.close();
+  for (const slot of slots) slot.close();
   return (runs * runBytes) / median(times) / 1e9;
 }
