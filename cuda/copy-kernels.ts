@@ -13,21 +13,22 @@ export const copyKernelSource: KernelSource = {
 };
 
 /**
- * Runs to copy, as arrays of doubles that the device can read: run i is `length[i]` bytes from `source[i]` to
- * `destination[i]`. Addresses of device memory, of peers' mapped memory or of pinned host memory.
+ * Runs to copy, as arrays of doubles that the device can read: run i of buffer b is `length[i]` bytes from
+ * `sourceBases[b] + source[i]` to `destinationBases[b] + destination[i]`: device memory, peers' mapped memory or pinned host
+ * memory.
  */
 export interface RunTable {
   readonly destination: Address;
   readonly source: Address;
   readonly length: Address;
-  readonly count: number;
+  readonly runs: number;
+  readonly destinationBases: Address;
+  readonly sourceBases: Address;
+  readonly buffers: number;
 }
 
-/** Blocks of rows at regular distances: the heads that two tensor-parallel ranks share of every token of a page. */
-export interface RowTable {
-  readonly destination: Address;
-  readonly source: Address;
-  readonly count: number;
+/** Every run of a table begins a block of rows: the heads that two tensor-parallel ranks share of every token of a page. */
+export interface RowShape {
   readonly rows: number;
   readonly rowBytes: number;
   readonly destinationPitch: number;
@@ -37,7 +38,8 @@ export interface RowTable {
 const block = 256;
 /** Enough blocks to fill every multiprocessor twice over with 2,048 threads. */
 const blocksPerMultiprocessor = 16;
-const tileBytes = 32_768;
+/** What a warp copies of a run before it looks for the next: small enough for the last ones to end together. */
+const tileBytes = 8192;
 const bytesPerLoad = 16;
 
 /** The kernels of `kernels/copy.cu` on one device. Submitted work is the caller's: tables must live until it has run. */
@@ -52,8 +54,9 @@ export class CopyKernels implements Disposable {
   private constructor(device: Device, cubin: Uint8Array) {
     this.device = device;
     this.#module = device.loadModule(cubin);
-    this.#copyRuns = this.#module.kernel("kvwire_copy_runs", ["u64", "u64", "u64", "u32", "u32", "u64"]);
-    this.#copyRows = this.#module.kernel("kvwire_copy_rows", ["u64", "u64", "u32", "u32", "u32", "u64", "u64", "u64"]);
+    const table = ["u64", "u64", "u64", "u64", "u64", "u32", "u32"] as const;
+    this.#copyRuns = this.#module.kernel("kvwire_copy_runs", [...table, "u32", "u32"]);
+    this.#copyRows = this.#module.kernel("kvwire_copy_rows", [...table, "u32", "u32", "u64", "u64", "u64"]);
     this.#checksumRuns = this.#module.kernel("kvwire_checksum_runs", ["u64", "u64", "u32", "u64"]);
     this.#maxBlocks = blocksPerMultiprocessor * device.attribute(DeviceAttribute.multiProcessorCount);
   }
@@ -65,41 +68,21 @@ export class CopyKernels implements Disposable {
 
   /** @param longest bytes of the longest run, which decides how runs are cut among the threads */
   copyRuns(stream: Stream, table: RunTable, longest: number): void {
-    if (table.count === 0) return;
+    const items = table.runs * table.buffers;
+    if (items === 0) return;
     const lanes = lanesFor(longest);
-    const columns = Math.min(Math.ceil((table.count * lanes) / block), this.#maxBlocks);
-    const rows = Math.min(Math.ceil(longest / tileBytes), Math.max(1, Math.floor(this.#maxBlocks / columns)));
-    const { destination, source, length, count } = table;
-    this.#copyRuns.launch(
-      stream,
-      { grid: [columns, rows], block },
-      destination,
-      source,
-      length,
-      count,
-      lanes,
-      tileBytes,
-    );
+    const columns = Math.min(Math.ceil((items * lanes) / block), this.#maxBlocks);
+    const tiles = Math.min(Math.ceil(longest / tileBytes), Math.max(1, Math.floor(this.#maxBlocks / columns)));
+    this.#copyRuns.launch(stream, { grid: [columns, tiles], block }, ...parametersOf(table), lanes, tileBytes);
   }
 
-  copyRows(stream: Stream, table: RowTable): void {
-    if (table.count === 0) return;
-    const { destination, source, count, rows, rowBytes, destinationPitch, sourcePitch } = table;
+  copyRows(stream: Stream, table: RunTable, { rows, rowBytes, destinationPitch, sourcePitch }: RowShape): void {
+    const items = table.runs * table.buffers * rows;
+    if (items === 0) return;
     const lanes = lanesFor(rowBytes);
-    const columns = Math.min(Math.ceil((count * rows * lanes) / block), this.#maxBlocks);
-    const shape = { grid: [columns, 1], block } as const;
-    this.#copyRows.launch(
-      stream,
-      shape,
-      destination,
-      source,
-      count,
-      rows,
-      lanes,
-      rowBytes,
-      destinationPitch,
-      sourcePitch,
-    );
+    const grid = [Math.min(Math.ceil((items * lanes) / block), this.#maxBlocks), 1] as const;
+    const row = [rows, lanes, rowBytes, destinationPitch, sourcePitch];
+    this.#copyRows.launch(stream, { grid, block }, ...parametersOf(table), ...row);
   }
 
   /** Writes one 64-bit checksum per run to `result`; {@link checksum} computes the same on the processor. */
@@ -116,6 +99,11 @@ export class CopyKernels implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+function parametersOf(table: RunTable): number[] {
+  const { destination, source, length, destinationBases, sourceBases, runs, buffers } = table;
+  return [destination, source, length, destinationBases, sourceBases, runs, buffers];
 }
 
 /** Threads that share a run: as many as have a load to make, at most a warp. */

@@ -9,7 +9,7 @@ export {
   PointerAttribute,
   Status,
 } from "./constants.ts";
-export { checksum, CopyKernels, copyKernelSource, type RowTable, type RunTable } from "./copy-kernels.ts";
+export { checksum, CopyKernels, copyKernelSource, type RowShape, type RunTable } from "./copy-kernels.ts";
 export { Device } from "./device.ts";
 export { DeviceMemory } from "./device-memory.ts";
 export { DmaBuf } from "./dma-buf.ts";

@@ -1,5 +1,5 @@
-// Copies and checksums over tables of runs. A table is three arrays of doubles, the form in which transfer plans hold
-// addresses and lengths: every integer below 2^53 is exact in them, so no plan has to be rewritten on the way to the GPU.
+// Copies and checksums over tables of runs. A table is arrays of doubles, the form in which transfer plans hold addresses,
+// offsets and lengths: every integer below 2^53 is exact in them, so no plan has to be rewritten on the way to the GPU.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -37,33 +37,39 @@ static __device__ __forceinline__ void copy_span(char *to, const char *from, u64
   }
 }
 
-// Run i: length[i] bytes from source[i] to destination[i]. `lanes` (a power of two up to 32) threads share a run, and the
-// runs are shared by the threads of the grid's x; its y cuts every run into tiles of `tile` bytes (a multiple of 16).
+// A table: runs in offsets, and buffers in which each of them is repeated, with their bases on both sides.
+struct Table {
+  const double *destination, *source, *length, *destination_bases, *source_bases;
+};
+
+// Item i is run i % runs of buffer i / runs: length bytes. `lanes` (a power of two up to 32) threads share an item, the items
+// are shared by the threads of the grid's x, and its y cuts every run into tiles of `tile` bytes (a multiple of 16).
 extern "C" __global__ void __launch_bounds__(256)
-kvwire_copy_runs(const double *destination, const double *source, const double *length, u32 count, u32 lanes, u64 tile) {
+kvwire_copy_runs(Table table, u32 runs, u32 buffers, u32 lanes, u32 tile) {
   u32 thread = blockIdx.x * blockDim.x + threadIdx.x;
-  u32 lane = thread & (lanes - 1), teams = gridDim.x * blockDim.x / lanes;
-  for (u32 run = thread / lanes; run < count; run += teams) {
-    char *to = pointer(destination[run]);
-    const char *from = pointer(source[run]);
-    u64 bytes = (u64)length[run];
-    for (u64 start = blockIdx.y * tile; start < bytes; start += gridDim.y * tile)
-      copy_span(to + start, from + start, min(tile, bytes - start), lane, lanes);
+  u32 lane = thread & (lanes - 1), teams = gridDim.x * blockDim.x / lanes, items = runs * buffers;
+  for (u32 item = thread / lanes; item < items; item += teams) {
+    u32 run = item % runs, buffer = item / runs;
+    char *to = pointer(table.destination_bases[buffer] + table.destination[run]);
+    const char *from = pointer(table.source_bases[buffer] + table.source[run]);
+    u64 bytes = (u64)table.length[run];
+    for (u64 start = (u64)blockIdx.y * tile; start < bytes; start += (u64)gridDim.y * tile)
+      copy_span(to + start, from + start, min((u64)tile, bytes - start), lane, lanes);
   }
 }
 
-// Block i of rows: `rows` rows of `row_bytes`, one every `source_pitch` bytes from source[i] and one every
-// `destination_pitch` from destination[i]: the heads that two tensor-parallel ranks share of every token of a page.
+// The runs begin blocks of `rows` rows of `row_bytes`, one every `source_pitch` and `destination_pitch` bytes: the heads that
+// two tensor-parallel ranks share of every token of a page. The table's lengths are not read.
 extern "C" __global__ void __launch_bounds__(256)
-kvwire_copy_rows(const double *destination, const double *source, u32 count, u32 rows, u32 lanes, u64 row_bytes,
-                 u64 destination_pitch, u64 source_pitch) {
+kvwire_copy_rows(Table table, u32 runs, u32 buffers, u32 rows, u32 lanes, u64 row_bytes, u64 destination_pitch,
+                 u64 source_pitch) {
   u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x;
   u32 lane = thread & (lanes - 1);
   u64 teams = (u64)gridDim.x * blockDim.x / lanes;
-  for (u64 item = thread / lanes; item < (u64)count * rows; item += teams) {
-    u64 block = item / rows, row = item % rows;
-    copy_span(pointer(destination[block]) + row * destination_pitch, pointer(source[block]) + row * source_pitch, row_bytes,
-              lane, lanes);
+  for (u64 item = thread / lanes; item < (u64)runs * buffers * rows; item += teams) {
+    u32 block = item / rows, row = item % rows, run = block % runs, buffer = block / runs;
+    copy_span(pointer(table.destination_bases[buffer] + table.destination[run]) + row * destination_pitch,
+              pointer(table.source_bases[buffer] + table.source[run]) + row * source_pitch, row_bytes, lane, lanes);
   }
 }
 

@@ -23,4 +23,4 @@ export {
   type RankMapping,
   replicaRank,
 } from "./ranks.ts";
-export { describePlan, emptyPlan, type WriteLimits, type WritePlan } from "./write-plan.ts";
+export { describePlan, emptyPlan, type PlanGroup, type WriteLimits, type WritePlan } from "./write-plan.ts";

@@ -16,6 +16,17 @@ export type WritePlan = {
   readonly segmentCountTotal: number;
   readonly segmentSource: Float64Array;
   readonly segmentLength: Float64Array;
+  /** The same writes before they were repeated, where every write has one segment: for transports that repeat by themselves. */
+  readonly groups?: readonly PlanGroup[] | undefined;
+};
+
+/** Writes that are the same in several buffers but for the buffers' bases. */
+export type PlanGroup = {
+  /** The writes of one buffer, in offsets from its bases; bytes are one buffer's. */
+  readonly one: WritePlan;
+  /** As many as `destinationBases`: a buffer has the same place in both. */
+  readonly sourceBases: Float64Array;
+  readonly destinationBases: Float64Array;
 };
 
 /** Pieces that are contiguous on both sides, in the order in which they are to be written. */

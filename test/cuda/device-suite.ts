@@ -160,7 +160,8 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
     const lengths = [16, 4096, 32 * kib + 16, 100, 33, 70_000, 1, 4098];
     test("the run kernel copies runs of any size and alignment", () => {
       using kernels = CopyKernels.load(device);
-      using source = pattern(device, 256 * kib, 11);
+      const half = 256 * kib;
+      using source = pattern(device, 2 * half, 11);
       using from = device.allocate(source.byteLength);
       using to = device.allocate(source.byteLength);
       copy(stream, from, source);
@@ -173,13 +174,17 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
         sources.push(from.address + sourceAt);
         destinations.push(to.address + destinationAt);
         expected.set(new Uint8Array(source.buffer, sourceAt, length), destinationAt);
+        expected.set(new Uint8Array(source.buffer, half + sourceAt, length), half + destinationAt);
         at += length + 16 - (length % 16) + 16;
       }
-      using table = upload(stream, Float64Array.from([...destinations, ...sources, ...lengths]));
-      const row = lengths.length * 8;
-      const { address } = table;
-      const runs = { destination: address, source: address + row, length: address + 2 * row, count: lengths.length };
-      kernels.copyRuns(stream, runs, Math.max(...lengths));
+      // Two buffers: the second lies behind the first on both sides.
+      const bases = [0, half, 0, half];
+      using table = upload(stream, Float64Array.from([...destinations, ...sources, ...lengths, ...bases]));
+      const [runs, row] = [lengths.length, lengths.length * 8];
+      const [destination, source_, length] = [table.address, table.address + row, table.address + 2 * row];
+      const [destinationBases, sourceBases] = [table.address + 3 * row, table.address + 3 * row + 16];
+      const all = { destination, source: source_, length, runs, destinationBases, sourceBases, buffers: 2 };
+      kernels.copyRuns(stream, all, Math.max(...lengths));
       expect(download(stream, to)).toEqual(expected);
     });
 
@@ -199,19 +204,19 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
           expected.set(bytes, block.to + row * destinationPitch);
         }
       }
-      const addresses = [...blocks.map((one) => to.address + one.to), ...blocks.map((one) => from.address + one.from)];
-      using table = upload(stream, Float64Array.from(addresses));
-      const [destination, sourceTable] = [table.address, table.address + blocks.length * 8];
-      const count = blocks.length;
-      kernels.copyRows(stream, {
-        destination,
-        source: sourceTable,
-        count,
-        rows,
-        rowBytes,
-        destinationPitch,
-        sourcePitch,
-      });
+      const offsets = [...blocks.map((one) => one.to), ...blocks.map((one) => one.from)];
+      using table = upload(stream, Float64Array.from([...offsets, to.address, from.address]));
+      const runs = blocks.length;
+      const [destination, source_, bases] = [0, runs * 8, 2 * runs * 8].map((at) => table.address + at) as [
+        number,
+        number,
+        number,
+      ];
+      kernels.copyRows(
+        stream,
+        { destination, source: source_, length: 0, runs, destinationBases: bases, sourceBases: bases + 8, buffers: 1 },
+        { rows, rowBytes, destinationPitch, sourcePitch },
+      );
       expect(download(stream, to)).toEqual(expected);
     });
 

@@ -29,6 +29,8 @@ export const createCudaIpcTransport: TransportFactory = (context) => {
 
   const gpus = new Gpus();
   const device = gpus.device(ordinal);
+  // Compiled, or fetched from the cache, before the first pair needs them.
+  if (context.role === "prefill") gpus.kernels(device);
   return new HostTransport(context, {
     name: "cuda-ipc",
     writers: { open: (_pid, regions) => new GpuWriter(gpus, device, regions, options) },

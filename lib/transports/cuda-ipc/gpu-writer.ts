@@ -2,10 +2,11 @@ import { unsafeCopy } from "../../../ffi/libc/index.ts";
 import { copy, type Device, PeerMemory, unsafeSpan } from "../../../cuda/index.ts";
 import { type GrantedRegion, MappedRegions, type PageWriter } from "../host/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-import type { Copier } from "./copier.ts";
+import type { Copier, CopySide } from "./copier.ts";
 import type { Gpus } from "./gpus.ts";
 import { PeerCopier } from "./peer-copier.ts";
 import type { RunCopierOptions } from "./run-copier.ts";
+import { TABLE_BUFFERS } from "./run-table.ts";
 import { StagedCopier } from "./staged-copier.ts";
 
 export interface GpuWriterOptions extends RunCopierOptions {
@@ -30,6 +31,7 @@ export class GpuWriter implements PageWriter {
    */
   constructor(gpus: Gpus, device: Device, regions: readonly GrantedRegion[], options: GpuWriterOptions) {
     this.#device = device;
+    if (regions.length > TABLE_BUFFERS) throw new Error(`more than ${TABLE_BUFFERS} buffers: ${regions.length}`);
     const target = targetDevice(gpus, regions);
     const reaches = device.canAccess(target);
     if (!reaches && options.route === "peer") throw new Error(`${pair(device, target)} do not reach each other`);
@@ -50,17 +52,11 @@ export class GpuWriter implements PageWriter {
       );
       this.#scratch = bases[0]!;
       this.destinationBases = Float64Array.from(bases.slice(1));
-      const kernelsOf = (one: Device) => {
-        const kernels = gpus.kernels(one);
-        return typeof kernels === "string" ? undefined : kernels;
-      };
-      this.#copier = staged
-        ? new StagedCopier(
-            { device, kernels: kernelsOf(device) },
-            { device: target, kernels: kernelsOf(target) },
-            options,
-          )
-        : new PeerCopier(device, kernelsOf(device), options);
+      const sides = [device, target].map((one) => ({ device: one, kernels: gpus.kernels(one) })) as [
+        CopySide,
+        CopySide,
+      ];
+      this.#copier = staged ? new StagedCopier(...sides, options) : new PeerCopier(sides[0], options);
     } catch (error) {
       this.#unmap();
       throw error;

@@ -1,30 +1,32 @@
 import { CopyKernels, CudaRuntime, type Device } from "../../../cuda/index.ts";
+import { LibraryNotFoundError } from "../../../ffi/runtime/index.ts";
 
 /** The GPUs that one transport works with, and the copy kernels on them. */
 export class Gpus {
   readonly runtime = CudaRuntime.open();
-  readonly #kernels = new Map<number, CopyKernels | string>();
+  readonly #kernels = new Map<number, CopyKernels | undefined>();
 
   device(ordinal: number): Device {
     return this.runtime.device(ordinal);
   }
 
-  /** The copy kernels on a device, or why there are none: then copies are batched. */
-  kernels(device: Device): CopyKernels | string {
-    let kernels = this.#kernels.get(device.ordinal);
-    if (kernels === undefined) {
-      try {
-        kernels = CopyKernels.load(device);
-      } catch (error) {
-        kernels = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-      }
-      this.#kernels.set(device.ordinal, kernels);
-    }
-    return kernels;
+  /** The copy kernels on a device; undefined where NVRTC is missing: then copies are batched. */
+  kernels(device: Device): CopyKernels | undefined {
+    if (!this.#kernels.has(device.ordinal)) this.#kernels.set(device.ordinal, load(device));
+    return this.#kernels.get(device.ordinal);
   }
 
   close(): void {
-    for (const kernels of this.#kernels.values()) if (typeof kernels !== "string") kernels.close();
+    for (const kernels of this.#kernels.values()) kernels?.close();
     this.#kernels.clear();
+  }
+}
+
+function load(device: Device): CopyKernels | undefined {
+  try {
+    return CopyKernels.load(device);
+  } catch (error) {
+    if (error instanceof LibraryNotFoundError) return undefined;
+    throw error;
   }
 }

@@ -1,24 +1,36 @@
-import type { CopyKernels, Device, Stream } from "../../../cuda/index.ts";
+import type { Event } from "../../../cuda/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-import type { Copier } from "./copier.ts";
-import { RunCopier, type RunCopierOptions } from "./run-copier.ts";
+import type { Copier, CopySide } from "./copier.ts";
+import { RunCopier, type RunCopierOptions, RunSlot } from "./run-copier.ts";
 import { TABLE_RUNS } from "./run-table.ts";
-import { Turn, Turns } from "./turns.ts";
+import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
 /** A fraction of a millisecond over NVLink. */
-const TURN_BYTES = 128 * 1024 * 1024;
+const TURN_BYTES = 256 * 1024 * 1024;
+
+class PeerTurn extends RunSlot implements Turn {
+  readonly done: Event;
+
+  constructor({ device }: CopySide) {
+    super(device);
+    this.done = device.createEvent();
+  }
+
+  override close(): void {
+    super.close();
+    this.done.close();
+  }
+}
 
 /** Straight from this GPU's memory into the other's, or into other pages of the same. */
 export class PeerCopier implements Copier {
-  readonly #stream: Stream;
   readonly #runs: RunCopier;
-  readonly #turns: Turns<Turn>;
+  readonly #turns: Turns<PeerTurn>;
 
-  constructor(device: Device, kernels: CopyKernels | undefined, options: RunCopierOptions) {
-    this.#stream = device.createStream();
-    this.#runs = new RunCopier(kernels, options);
-    this.#turns = new Turns(Array.from({ length: TURNS }, () => new Turn(device, device)));
+  constructor(side: CopySide, options: RunCopierOptions) {
+    this.#runs = new RunCopier(side.device, side.kernels, options);
+    this.#turns = new Turns(Array.from({ length: TURNS }, () => new PeerTurn(side)));
   }
 
   get ready(): boolean {
@@ -33,17 +45,17 @@ export class PeerCopier implements Copier {
     return this.#turns.passed;
   }
 
-  begin({ batch, pages }: QueuedBatch): number {
-    const { from, to } = pages.takeWrites(TABLE_RUNS, TURN_BYTES);
-    if (from === to) return this.#turns.begun;
-    const turn = this.#turns.next();
-    turn.table.take(batch.plan, from, to);
-    this.#runs.submit(this.#stream, turn.table, turn.mirror);
-    return this.#turns.launch(turn, this.#stream);
+  begin({ pages }: QueuedBatch): number {
+    const range = pages.takeGroup(TABLE_RUNS, TURN_BYTES);
+    if (range === undefined) return this.#turns.begun;
+    return this.#turns.launch(this.#runs.stream, (turn) => {
+      turn.table.take(range);
+      this.#runs.submit(turn);
+    });
   }
 
   close(): void {
-    this.#stream.close();
+    this.#runs.close();
     this.#turns.close();
   }
 }

@@ -1,56 +1,105 @@
 import type { Device, PinnedMemory } from "../../../cuda/index.ts";
-import type { WritePlan } from "../../planner/index.ts";
+import type { GroupRange } from "../pairs/index.ts";
 
-/** Runs that one turn may have: 96 KiB of table. */
+/** Runs and buffers that one turn may have. */
 export const TABLE_RUNS = 4096;
+export const TABLE_BUFFERS = 1024;
+export const TABLE_BYTES = (3 * TABLE_RUNS + 2 * TABLE_BUFFERS) * 8;
 
 /**
- * The runs of one turn, in pinned memory, in the form in which plans have them and copy kernels take them: three arrays
- * of doubles. Filling it from a plan is three block copies, whatever the number of runs.
+ * What one turn copies, in pinned memory, in the form in which plans have it and copy kernels take it: runs in offsets,
+ * repeated in buffers at bases, as columns of doubles one behind the other. Filling it from a plan is a few block copies.
  */
 export class RunTable {
   readonly memory: PinnedMemory;
-  readonly destination: Float64Array;
-  readonly source: Float64Array;
-  readonly length: Float64Array;
-  count = 0;
-  /** Bytes of all runs and of the longest. */
+  readonly #words: Float64Array;
+  /** Words from column to column of the runs. */
+  #stride = TABLE_RUNS;
+  runs = 0;
+  buffers = 1;
+  /** Bytes of all runs in all buffers, and of the longest run. */
   bytes = 0;
   longest = 0;
 
   constructor(device: Device) {
-    this.memory = device.allocatePinned(3 * TABLE_RUNS * 8);
-    const column = (index: number): Float64Array =>
-      new Float64Array(this.memory.buffer, index * TABLE_RUNS * 8, TABLE_RUNS);
-    this.destination = column(0);
-    this.source = column(1);
-    this.length = column(2);
+    this.memory = device.allocatePinned(TABLE_BYTES);
+    this.#words = new Float64Array(this.memory.buffer);
   }
 
-  /** Takes writes `[from, to)` of a plan of one segment a write. */
-  take(plan: WritePlan, from: number, to: number): void {
-    this.count = to - from;
-    this.destination.set(plan.destination.subarray(from, to));
-    this.source.set(plan.segmentSource.subarray(from, to));
-    this.length.set(plan.length.subarray(from, to));
-    this.bytes = 0;
-    this.longest = 0;
-    for (let i = 0; i < this.count; i++) {
-      const length = this.length[i]!;
-      this.bytes += length;
-      if (length > this.longest) this.longest = length;
+  get destination(): Float64Array {
+    return this.#words.subarray(0, this.runs);
+  }
+
+  get source(): Float64Array {
+    return this.#words.subarray(this.#stride, this.#stride + this.runs);
+  }
+
+  get length(): Float64Array {
+    return this.#words.subarray(2 * this.#stride, 2 * this.#stride + this.runs);
+  }
+
+  get destinationBases(): Float64Array {
+    return this.#words.subarray(3 * this.#stride, 3 * this.#stride + this.buffers);
+  }
+
+  get sourceBases(): Float64Array {
+    return this.#words.subarray(3 * this.#stride + this.buffers, 3 * this.#stride + 2 * this.buffers);
+  }
+
+  /** Bytes from the table's beginning that are in use. */
+  get byteLength(): number {
+    return (3 * this.#stride + 2 * this.buffers) * 8;
+  }
+
+  /** Where the columns are if the table is at `address`. */
+  at(address: number) {
+    const { runs, buffers } = this;
+    const [source, length, bases] = [1, 2, 3].map((column) => address + column * this.#stride * 8) as [
+      number,
+      number,
+      number,
+    ];
+    return {
+      destination: address,
+      source,
+      length,
+      runs,
+      destinationBases: bases,
+      sourceBases: bases + buffers * 8,
+      buffers,
+    };
+  }
+
+  /** Takes part of a plan. */
+  take({ one, from, to, sourceBases, destinationBases }: GroupRange): void {
+    this.runs = this.#stride = to - from;
+    this.buffers = sourceBases.length;
+    this.destination.set(one.destination.subarray(from, to));
+    this.source.set(one.segmentSource.subarray(from, to));
+    const length = one.length.subarray(from, to);
+    this.length.set(length);
+    this.destinationBases.set(destinationBases);
+    this.sourceBases.set(sourceBases);
+    this.bytes = this.longest = 0;
+    for (let i = 0; i < length.length; i++) {
+      this.bytes += length[i]! * this.buffers;
+      if (length[i]! > this.longest) this.longest = length[i]!;
     }
   }
 
+  /** Makes it a table of runs at whole addresses, to be {@link add}ed. */
   clear(): void {
-    this.count = this.bytes = this.longest = 0;
+    this.runs = this.bytes = this.longest = 0;
+    this.buffers = 1;
+    this.#stride = TABLE_RUNS;
+    this.#words[3 * TABLE_RUNS] = this.#words[3 * TABLE_RUNS + 1] = 0;
   }
 
   add(source: number, destination: number, byteLength: number): void {
-    const i = this.count++;
-    this.destination[i] = destination;
-    this.source[i] = source;
-    this.length[i] = byteLength;
+    const run = this.runs++;
+    this.#words[run] = destination;
+    this.#words[TABLE_RUNS + run] = source;
+    this.#words[2 * TABLE_RUNS + run] = byteLength;
     this.bytes += byteLength;
     if (byteLength > this.longest) this.longest = byteLength;
   }
@@ -60,9 +109,9 @@ export class RunTable {
   }
 }
 
-/** Runs at regular distances: `count` blocks of `rows` rows. */
+/** Runs that begin blocks of rows at regular distances. */
 export interface RowPattern {
-  readonly count: number;
+  readonly blocks: number;
   readonly rows: number;
   readonly rowBytes: number;
   readonly destinationPitch: number;
@@ -71,11 +120,12 @@ export interface RowPattern {
 
 /**
  * Where the runs are the rows of equal blocks (the heads that two tensor-parallel ranks share of every token of a page),
- * folds the table to the blocks' beginnings: a sixteenth of it at 16 tokens a page. Undefined, and the table as it was,
- * where they are not.
+ * moves the blocks' beginnings to the front of the columns: a sixteenth of them at 16 tokens a page. Undefined, and the
+ * columns as they were, where they are not.
  */
-export function foldRows(table: Pick<RunTable, "count" | "destination" | "source" | "length">): RowPattern | undefined {
-  const { count, destination, source, length } = table;
+export function foldRows(runs: Pick<RunTable, "destination" | "source" | "length">): RowPattern | undefined {
+  const { destination, source, length } = runs;
+  const count = length.length;
   if (count < 4) return undefined;
   const rowBytes = length[0]!;
   const destinationPitch = destination[1]! - destination[0]!;
@@ -96,5 +146,5 @@ export function foldRows(table: Pick<RunTable, "count" | "destination" | "source
     destination[block] = destination[block * rows]!;
     source[block] = source[block * rows]!;
   }
-  return { count: blocks, rows, rowBytes, destinationPitch, sourcePitch };
+  return { blocks, rows, rowBytes, destinationPitch, sourcePitch };
 }

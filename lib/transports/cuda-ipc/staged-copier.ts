@@ -1,40 +1,48 @@
-import type { CopyKernels, Device, DeviceMemory, Event, PinnedMemory, Stream } from "../../../cuda/index.ts";
-import type { QueuedBatch, SegmentSink } from "../pairs/index.ts";
-import type { Copier } from "./copier.ts";
-import { RunCopier, type RunCopierOptions } from "./run-copier.ts";
-import { RunTable, TABLE_RUNS } from "./run-table.ts";
-import { Turn, Turns } from "./turns.ts";
+import type { Event, PinnedMemory } from "../../../cuda/index.ts";
+import type { QueuedBatch } from "../pairs/index.ts";
+import type { Copier, CopySide } from "./copier.ts";
+import { RunCopier, type RunCopierOptions, RunSlot } from "./run-copier.ts";
+import { TABLE_RUNS } from "./run-table.ts";
+import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
 const CHUNK_BYTES = 8 * 1024 * 1024;
 
 /** A turn by way of the host: a piece of the ring, the table that fills it and the table that empties it. */
-class StagedTurn extends Turn {
+class StagedTurn implements Turn {
+  readonly gather: RunSlot;
+  readonly scatter: RunSlot;
   readonly chunk: PinnedMemory;
-  readonly outTable: RunTable;
-  readonly outMirror: DeviceMemory;
   readonly filled: Event;
+  readonly done: Event;
 
-  constructor(source: Device, destination: Device) {
-    super(source, destination);
-    this.chunk = source.allocatePinned(CHUNK_BYTES);
-    this.outTable = new RunTable(destination);
-    this.outMirror = destination.allocate(3 * TABLE_RUNS * 8);
-    this.filled = source.createEvent();
+  constructor(source: CopySide, destination: CopySide) {
+    this.gather = new RunSlot(source.device);
+    this.scatter = new RunSlot(destination.device);
+    this.chunk = source.device.allocatePinned(CHUNK_BYTES);
+    this.filled = source.device.createEvent();
+    this.done = destination.device.createEvent();
   }
 
-  override close(): void {
-    super.close();
-    this.chunk.close();
-    this.outTable.close();
-    this.outMirror.close();
-    this.filled.close();
+  /** Takes as much as there is place for. */
+  take({ pages }: QueuedBatch): void {
+    const { gather, scatter, chunk } = this;
+    gather.table.clear();
+    scatter.table.clear();
+    pages.advance(CHUNK_BYTES, {
+      add(source, destination, byteLength) {
+        if (gather.table.runs === TABLE_RUNS) return false;
+        const place = chunk.address + gather.table.bytes;
+        gather.table.add(source, place, byteLength);
+        scatter.table.add(place, destination, byteLength);
+        return true;
+      },
+    });
   }
-}
 
-export interface StagedSide {
-  readonly device: Device;
-  readonly kernels: CopyKernels | undefined;
+  close(): void {
+    for (const one of [this.gather, this.scatter, this.chunk, this.filled, this.done]) one.close();
+  }
 }
 
 /**
@@ -42,19 +50,14 @@ export interface StagedSide {
  * from it on the destination's, one piece filled while others are emptied. Every byte crosses the host once.
  */
 export class StagedCopier implements Copier {
-  readonly #in: Stream;
-  readonly #out: Stream;
-  readonly #gather: RunCopier;
-  readonly #scatter: RunCopier;
+  readonly #in: RunCopier;
+  readonly #out: RunCopier;
   readonly #turns: Turns<StagedTurn>;
 
-  constructor(source: StagedSide, destination: StagedSide, options: RunCopierOptions) {
-    this.#in = source.device.createStream();
-    this.#out = destination.device.createStream();
-    this.#gather = new RunCopier(source.kernels, options);
-    this.#scatter = new RunCopier(destination.kernels, options);
-    const make = (): StagedTurn => new StagedTurn(source.device, destination.device);
-    this.#turns = new Turns(Array.from({ length: TURNS }, make));
+  constructor(source: CopySide, destination: CopySide, options: RunCopierOptions) {
+    this.#in = new RunCopier(source.device, source.kernels, options);
+    this.#out = new RunCopier(destination.device, destination.kernels, options);
+    this.#turns = new Turns(Array.from({ length: TURNS }, () => new StagedTurn(source, destination)));
   }
 
   get ready(): boolean {
@@ -69,27 +72,15 @@ export class StagedCopier implements Copier {
     return this.#turns.passed;
   }
 
-  begin({ pages }: QueuedBatch): number {
-    if (pages.done) return this.#turns.begun;
-    const turn = this.#turns.next();
-    const { table, outTable, chunk } = turn;
-    table.clear();
-    outTable.clear();
-    const sink: SegmentSink = {
-      add(source, destination, byteLength) {
-        if (table.count === TABLE_RUNS) return false;
-        const place = chunk.address + table.bytes;
-        outTable.add(place, destination, byteLength);
-        table.add(source, place, byteLength);
-        return true;
-      },
-    };
-    pages.advance(CHUNK_BYTES, sink);
-    this.#gather.submit(this.#in, table, turn.mirror);
-    turn.filled.record(this.#in);
-    this.#out.waitFor(turn.filled);
-    this.#scatter.submit(this.#out, outTable, turn.outMirror);
-    return this.#turns.launch(turn, this.#out);
+  begin(batch: QueuedBatch): number {
+    if (batch.pages.done) return this.#turns.begun;
+    return this.#turns.launch(this.#out.stream, (turn) => {
+      turn.take(batch);
+      this.#in.submit(turn.gather);
+      turn.filled.record(this.#in.stream);
+      this.#out.stream.waitFor(turn.filled);
+      this.#out.submit(turn.scatter);
+    });
   }
 
   close(): void {

@@ -1,30 +1,15 @@
-import type { Device, DeviceMemory, Event, Stream } from "../../../cuda/index.ts";
-import { RunTable, TABLE_RUNS } from "./run-table.ts";
+import type { Event, Stream } from "../../../cuda/index.ts";
 
 /** What one turn uses until its event is reached. */
-export class Turn {
-  readonly table: RunTable;
-  readonly mirror: DeviceMemory;
+export interface Turn {
   readonly done: Event;
-  number = 0;
-
-  constructor(device: Device, last: Device) {
-    this.table = new RunTable(device);
-    this.mirror = device.allocate(3 * TABLE_RUNS * 8);
-    this.done = last.createEvent();
-  }
-
-  close(): void {
-    this.table.close();
-    this.mirror.close();
-    this.done.close();
-  }
+  close(): void;
 }
 
 /** Turns under way, in order, and those to be had: a fixed number, so that what is begun is over within milliseconds. */
 export class Turns<T extends Turn> {
   readonly #free: T[];
-  readonly #flying: T[] = [];
+  readonly #flying: { readonly turn: T; readonly number: number }[] = [];
   #begun = 0;
   #passed = 0;
 
@@ -37,9 +22,9 @@ export class Turns<T extends Turn> {
   }
 
   get passed(): number {
-    while (this.#flying.length > 0 && this.#flying[0]!.done.reached()) {
-      const turn = this.#flying.shift()!;
-      this.#passed = turn.number;
+    while (this.#flying.length > 0 && this.#flying[0]!.turn.done.reached()) {
+      const { turn, number } = this.#flying.shift()!;
+      this.#passed = number;
       this.#free.push(turn);
     }
     return this.#passed;
@@ -49,21 +34,17 @@ export class Turns<T extends Turn> {
     return this.#free.length > 0;
   }
 
-  /** A free turn, to be filled and then {@link launch}ed. */
-  next(): T {
-    return this.#free[0]!;
-  }
-
-  /** Marks what was submitted to `stream` as this turn's end. */
-  launch(turn: T, stream: Stream): number {
+  /** Fills a free turn and marks what it submitted to `stream` as its end; its number. */
+  launch(stream: Stream, fill: (turn: T) => void): number {
+    const turn = this.#free[0]!;
+    fill(turn);
     turn.done.record(stream);
-    turn.number = ++this.#begun;
-    this.#flying.push(turn);
     this.#free.shift();
-    return turn.number;
+    this.#flying.push({ turn, number: ++this.#begun });
+    return this.#begun;
   }
 
   close(): void {
-    for (const turn of [...this.#free, ...this.#flying]) turn.close();
+    for (const turn of [...this.#free, ...this.#flying.map((one) => one.turn)]) turn.close();
   }
 }

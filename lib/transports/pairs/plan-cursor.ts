@@ -1,4 +1,12 @@
-import type { WritePlan } from "../../planner/index.ts";
+import type { PlanGroup, WritePlan } from "../../planner/index.ts";
+
+/** Writes `from` to `to - 1` of a group, in each of its buffers. */
+export interface GroupRange extends PlanGroup {
+  readonly from: number;
+  readonly to: number;
+}
+
+const noBase = new Float64Array(1);
 
 /** Takes contiguous pieces of a plan, in order. False: no room now, the piece was not taken. */
 export interface SegmentSink {
@@ -9,7 +17,8 @@ export interface SegmentSink {
 export class PlanCursor {
   readonly #plan: WritePlan;
   #write = 0;
-  /** Within the write. */
+  #group = 0;
+  /** Within the write; for {@link takeGroup}, the write within its group. */
   #segment = 0;
   /** Bytes gone of the segment, and of the write. */
   #taken = 0;
@@ -24,17 +33,28 @@ export class PlanCursor {
   }
 
   /**
-   * Moves over whole writes, as many as fit but at least one, for whoever takes a plan's arrays as they are. Only for plans
-   * of one segment a write, and not after {@link advance} has cut one.
+   * Moves over whole writes of one group in all its buffers: as many as fit, but at least one, for whoever repeats groups by
+   * itself. Only for plans of one segment a write, and not together with {@link advance}. Undefined at the end.
    */
-  takeWrites(maxWrites: number, maxBytes: number): { readonly from: number; readonly to: number } {
-    const { length, writeCount } = this.#plan;
-    const from = this.#write;
+  takeGroup(maxWrites: number, maxBytes: number): GroupRange | undefined {
+    const groups = this.#plan.groups ?? [{ one: this.#plan, sourceBases: noBase, destinationBases: noBase }];
+    while (this.#group < groups.length && this.#segment >= groups[this.#group]!.one.writeCount) {
+      this.#group++;
+      this.#segment = 0;
+    }
+    const group = groups[this.#group];
+    if (group === undefined) return undefined;
+    const { length, writeCount } = group.one;
+    const buffers = group.sourceBases.length;
+    const from = this.#segment;
     const end = Math.min(writeCount, from + maxWrites);
     let to = from;
-    for (let bytes = 0; to < end && (to === from || bytes + length[to]! <= maxBytes); to++) bytes += length[to]!;
-    this.#write = to;
-    return { from, to };
+    for (let bytes = 0; to < end && (to === from || bytes + length[to]! * buffers <= maxBytes); to++) {
+      bytes += length[to]! * buffers;
+    }
+    this.#segment = to;
+    this.#write += (to - from) * buffers;
+    return { ...group, from, to };
   }
 
   /** Gives up to `maxBytes` to `sink`, less where it is full; how many it took. */

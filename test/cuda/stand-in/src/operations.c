@@ -62,13 +62,16 @@ static bool element(uint64_t table, uint64_t i, int device, double *value) {
 
 // The parameters of each kernel, as the compiler packs them.
 typedef struct {
-  uint64_t destination, source, length;
-  uint32_t count, lanes;
-  uint64_t tile;
+  uint64_t destination, source, length, destination_bases, source_bases;
+  uint32_t runs, buffers;
+} Table;
+typedef struct {
+  Table table;
+  uint32_t lanes, tile;
 } Runs;
 typedef struct {
-  uint64_t destination, source;
-  uint32_t count, rows, lanes;
+  Table table;
+  uint32_t rows, lanes;
   uint64_t row_bytes, destination_pitch, source_pitch;
 } Rows;
 typedef struct {
@@ -88,12 +91,23 @@ typedef struct {
   } parameters;
 } Launch;
 
+// Where item `item` of a table goes and comes from; false where the table cannot be read.
+static bool ends(const Table *table, uint64_t item, int device, double *to, double *from) {
+  uint64_t run = item % table->runs, buffer = item / table->runs;
+  double to_base, from_base;
+  if (!element(table->destination, run, device, to) || !element(table->source, run, device, from) ||
+      !element(table->destination_bases, buffer, device, &to_base) || !element(table->source_bases, buffer, device, &from_base))
+    return false;
+  *to += to_base;
+  *from += from_base;
+  return true;
+}
+
 // Sets up the copy of one item; false where a table cannot be read. An item of no bytes is skipped by the caller.
 static bool next_run(Launch *launch, int device) {
-  const Runs *runs = &launch->parameters.runs;
+  const Table *table = &launch->parameters.runs.table;
   double to, from, bytes;
-  if (!element(runs->destination, launch->item, device, &to) || !element(runs->source, launch->item, device, &from) ||
-      !element(runs->length, launch->item, device, &bytes))
+  if (!ends(table, launch->item, device, &to, &from) || !element(table->length, launch->item % table->runs, device, &bytes))
     return false;
   launch->copy = (Copy){(uintptr_t)to, (uintptr_t)from, (size_t)bytes, 0};
   return true;
@@ -103,14 +117,17 @@ static bool next_row(Launch *launch, int device) {
   const Rows *rows = &launch->parameters.rows;
   uint64_t block = launch->item / rows->rows, row = launch->item % rows->rows;
   double to, from;
-  if (!element(rows->destination, block, device, &to) || !element(rows->source, block, device, &from)) return false;
+  if (!ends(&rows->table, block, device, &to, &from)) return false;
   launch->copy = (Copy){(uintptr_t)to + row * rows->destination_pitch, (uintptr_t)from + row * rows->source_pitch,
                         rows->row_bytes, 0};
   return true;
 }
 
-static uint64_t run_items(const Launch *launch) { return launch->parameters.runs.count; }
-static uint64_t row_items(const Launch *launch) { return (uint64_t)launch->parameters.rows.count * launch->parameters.rows.rows; }
+static uint64_t table_items(const Table *table) { return (uint64_t)table->runs * table->buffers; }
+static uint64_t run_items(const Launch *launch) { return table_items(&launch->parameters.runs.table); }
+static uint64_t row_items(const Launch *launch) {
+  return table_items(&launch->parameters.rows.table) * launch->parameters.rows.rows;
+}
 static uint64_t checksum_items(const Launch *launch) { return launch->parameters.checksums.count; }
 
 static uint64_t mix(uint64_t z) {

@@ -5,7 +5,6 @@ import { foldRows } from "../../../../lib/transports/cuda-ipc/run-table.ts";
 /** The table's arrays without the pinned memory under them. */
 function tableOf(runs: readonly (readonly [destination: number, source: number, length: number])[]) {
   return {
-    count: runs.length,
     destination: Float64Array.from(runs, ([destination]) => destination),
     source: Float64Array.from(runs, ([, source]) => source),
     length: Float64Array.from(runs, ([, , length]) => length),
@@ -25,7 +24,7 @@ describe("folding the runs of a turn into rows", () => {
       [200_000, 6_000_000],
     ] as const;
     const table = tableOf(rows(blocks, 16));
-    expect(foldRows(table)).toEqual({ count: 3, rows: 16, rowBytes: 256, destinationPitch: 512, sourcePitch: 1024 });
+    expect(foldRows(table)).toEqual({ blocks: 3, rows: 16, rowBytes: 256, destinationPitch: 512, sourcePitch: 1024 });
     expect([...table.destination.subarray(0, 3)]).toEqual([100_000, 300_000, 200_000]);
     expect([...table.source.subarray(0, 3)]).toEqual([5_000_000, 4_000_000, 6_000_000]);
   });
@@ -86,9 +85,9 @@ describe("folding the runs of a turn into rows", () => {
     );
     const before = { destination: [...table.destination], source: [...table.source] };
     const pattern = foldRows(table)!;
-    expect(pattern).toMatchObject({ count: 6, rows: 16, rowBytes: 256 });
+    expect(pattern).toMatchObject({ blocks: 6, rows: 16, rowBytes: 256 });
     const unfolded = (starts: Float64Array, pitch: number): number[] =>
-      [...starts.subarray(0, pattern.count)].flatMap((from) =>
+      [...starts.subarray(0, pattern.blocks)].flatMap((from) =>
         Array.from({ length: pattern.rows }, (_, row) => from + row * pitch),
       );
     expect(unfolded(table.destination, pattern.destinationPitch)).toEqual(before.destination);
