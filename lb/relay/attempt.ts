@@ -122,6 +122,14 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     }
   }
 
+  /** Asks both engines to end the request; what they answer then goes to the client, as without a load balancer. */
+  abort(): void {
+    for (const leg of [this.prefill, this.decode]) {
+      const fields = leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields;
+      if (!leg.ended) abortOn(leg.worker, this.plan.rid, fields);
+    }
+  }
+
   /** Enforces the deadlines; called a few times a second. */
   sweep(now: number): void {
     const { plan } = this;
@@ -369,8 +377,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       if (leg.ended) continue;
       leg.collect = true;
       leg.discard = true;
-      abortOn(leg.worker, this.plan.rid, leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields);
     }
+    this.abort();
     // An aborted engine answers the waiting request; one that does not is cut off.
     if (this.#openLegs > 0)
       setTimeout(() => [this.prefill, this.decode].forEach((leg) => this.#drop(leg)), ABORT_GRACE);
