@@ -17,6 +17,8 @@ import {
 /** ms between two looks at deadlines, waiting clients and idle connections. */
 const SWEEP_EVERY = 50;
 const SECOND = 1000;
+/** ms that a prefill may be behind decode's last word; real ones are a third of a second behind its first. */
+const PREFILL_AFTER_DECODE = 5 * SECOND;
 
 export interface BalancerParts {
   /** Where a policy is a module: what `loadPolicies` gave. */
@@ -161,6 +163,7 @@ export class Balancer {
       ids: new RequestIds(),
       limits: {
         prefill: options.prefillTimeoutSecs * SECOND,
+        prefillAfterDecode: PREFILL_AFTER_DECODE,
         prefillPerToken: options.prefillTimeoutPerTokenMs,
         firstOutput: options.firstOutputTimeoutSecs * SECOND,
         idle: options.streamIdleTimeoutSecs * SECOND,

@@ -3,7 +3,8 @@ import { ConfigError, loadConfig } from "./config/index.ts";
 import { run } from "./run.ts";
 
 /** Keys are not printed, as they are not logged. */
-const withoutKeys = (name: string, value: unknown): unknown => (/key$/i.test(name) && typeof value === "string" ? "[redacted]" : value);
+const withoutKeys = (name: string, value: unknown): unknown =>
+  /key$/i.test(name) && typeof value === "string" ? "[redacted]" : value;
 
 try {
   const config = await loadConfig(process.argv.slice(2), process.env);
