@@ -1,13 +1,24 @@
 import type { Options } from "./config/index.ts";
 import { createLog, Metrics, type Log } from "./observe/index.ts";
 import { createPolicies, type PolicyPair } from "./policy/index.ts";
-import { Relay, type Attempt, type AttemptObserver, type RequestSummary } from "./relay/index.ts";
+import { Keys } from "./keys.ts";
+import { errorResponse, Relay, type Attempt, type AttemptObserver, type RequestSummary } from "./relay/index.ts";
 import { RequestIds, RoomIds, type Endpoint } from "./request/index.ts";
-import { Admission, Fleet, HealthChecker, SharedState, type Worker, type WorkerSpec } from "./workers/index.ts";
+import {
+  Admission,
+  Fleet,
+  FleetControl,
+  HealthChecker,
+  type SharedState,
+  type Worker,
+  type WorkerSpec,
+} from "./workers/index.ts";
 
 /** ms between two looks at deadlines, waiting clients and idle connections. */
 const SWEEP_EVERY = 50;
 const SECOND = 1000;
+/** ms that a prefill may be behind decode's last word; real ones are a third of a second behind its first. */
+const PREFILL_AFTER_DECODE = 5 * SECOND;
 
 export interface BalancerParts {
   /** Where a policy is a module: what `loadPolicies` gave. */
@@ -29,15 +40,20 @@ export class Balancer {
   readonly log: Log;
   readonly live = new Set<Attempt>();
   readonly health: HealthChecker;
+  readonly control = new FleetControl(this);
+  readonly keys: Keys;
   readonly startedAt = Date.now();
   readonly #policies: PolicyPair;
   readonly #timer: ReturnType<typeof setInterval>;
   /** Set on SIGTERM: not ready for more, though what comes is still served. */
   draining = false;
+  /** Set where several threads serve: adds up what each of them counts. */
+  collect: (() => Promise<string>) | undefined;
 
   constructor(options: Options, parts: BalancerParts = {}) {
     this.options = options;
     this.log = parts.log ?? createLog(options);
+    this.keys = new Keys(options);
     this.#policies = parts.policies ?? createPolicies(options);
     this.fleet = new Fleet(workerOptions(options), parts.shared);
     this.admission = new Admission(
@@ -86,6 +102,45 @@ export class Balancer {
     this.#policies.decode.forget?.(worker);
   }
 
+  /** Metrics of this thread, or of all of them where `collect` was set. */
+  exposeMetrics(): Promise<string> {
+    return this.collect?.() ?? this.ownMetrics();
+  }
+
+  ownMetrics(): Promise<string> {
+    return this.metrics.expose(this.fleet, this.admission, this.live);
+  }
+
+  /** The key that a worker is shown on behalf of this client; undefined: the worker's own. */
+  workerAuthorization(headers: Headers): string | undefined {
+    return this.options.apiKey === undefined ? (headers.get("authorization") ?? undefined) : undefined;
+  }
+
+  /** The answer to a request without the administrator's key; undefined where it has it. */
+  refuseAdmin(headers: Headers): Response | undefined {
+    return this.keys.admits(headers, "admin")
+      ? undefined
+      : errorResponse(401, "unauthorized", "the administrator's key is needed");
+  }
+
+  /** Gives up the running requests that go by these ids, or by ids that begin with one of them; gives how many. */
+  abort(rids: readonly string[]): number {
+    let count = 0;
+    for (const attempt of this.live) {
+      const { rid, clientRid } = attempt.plan;
+      const names = [rid, ...[clientRid ?? []].flat()];
+      if (!rids.some((prefix) => names.some((name) => name.startsWith(prefix)))) continue;
+      count++;
+      attempt.abort();
+    }
+    return count;
+  }
+
+  abortAll(): number {
+    for (const attempt of this.live) attempt.abort();
+    return this.live.size;
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.health.close();
@@ -108,6 +163,7 @@ export class Balancer {
       ids: new RequestIds(),
       limits: {
         prefill: options.prefillTimeoutSecs * SECOND,
+        prefillAfterDecode: PREFILL_AFTER_DECODE,
         prefillPerToken: options.prefillTimeoutPerTokenMs,
         firstOutput: options.firstOutputTimeoutSecs * SECOND,
         idle: options.streamIdleTimeoutSecs * SECOND,

@@ -1,16 +1,15 @@
 #!/usr/bin/env bun
-import { Balancer } from "./balancer.ts";
 import { ConfigError, loadConfig } from "./config/index.ts";
-import { serve } from "./server.ts";
+import { run } from "./run.ts";
+
+/** Keys are not printed, as they are not logged. */
+const withoutKeys = (name: string, value: unknown): unknown =>
+  /key$/i.test(name) && typeof value === "string" ? "[redacted]" : value;
 
 try {
   const config = await loadConfig(process.argv.slice(2), process.env);
-  if (config !== undefined) {
-    const balancer = new Balancer(config.options);
-    balancer.addConfigured();
-    const server = serve(balancer, config.options.port);
-    console.error(`listening on ${server.url.href}`);
-  }
+  if (config?.printConfig === true) console.log(JSON.stringify(config.options, withoutKeys, 2));
+  else if (config !== undefined) await run(config.options);
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(`kvwire-lb: ${error.message}`);

@@ -60,7 +60,6 @@ export function readFlags(argv: readonly string[]): CommandLine | undefined {
     if (error.exitCode === 0) return undefined;
     throw new ConfigError(error.message.replace(/^error: /, ""));
   }
-  if (command.args.length > 0) throw new ConfigError(`unexpected argument '${command.args[0]}'`);
   const { config, printConfig, pdDisaggregation: _pd, miniLb: _mini, ...given } = command.opts<Raw>();
   if (given["prefill"] !== undefined) given["prefill"] = workersFromFlags("prefill", given["prefill"] as string[]);
   if (given["decode"] !== undefined) given["decode"] = workersFromFlags("decode", given["decode"] as string[]);

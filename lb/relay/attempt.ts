@@ -80,6 +80,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #lastOutputAt = 0;
   #behind = false;
   #aborted = false;
+  #lettingGo = false;
+  #decodeOverAt = 0;
   #openLegs = 2;
   readonly #decodeOver = Promise.withResolvers<void>();
 
@@ -114,11 +116,20 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   /** The client is gone, or another attempt of the same request has failed. */
   cancel(message: string): void {
     if (this.phase === "streaming") {
-      // Decode has spoken, so the transfer is over: closing is enough, and prefill is about to answer.
+      // Decode has spoken, so the transfer is over and closing is enough; a prefill still silent is told, to be sure.
       this.failure = { blame: "client", code: "client_gone", status: 499, message };
       this.#drop(this.decode);
+      this.#letGo();
     } else if (!this.#settled) {
       this.#fail({ blame: "client", code: "client_gone", status: 499, message });
+    }
+  }
+
+  /** Asks both engines to end the request; what they answer then goes to the client, as without a load balancer. */
+  abort(): void {
+    for (const leg of [this.prefill, this.decode]) {
+      const fields = leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields;
+      if (!leg.ended) abortOn(leg.worker, this.plan.rid, fields);
     }
   }
 
@@ -140,7 +151,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     }
     const prefillLimit = limits.prefill + limits.prefillPerToken * plan.tokens;
     if (this.#settled) {
-      if (!this.prefill.ended && now - this.startedAt > prefillLimit) this.#drop(this.prefill);
+      // Decode is done with: a prefill that still has not answered by now never will.
+      if (this.#decodeOverAt > 0 && now - this.#decodeOverAt > limits.prefillAfterDecode) this.#letGo();
       return;
     }
     const elapsed = now - this.startedAt;
@@ -369,11 +381,17 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       if (leg.ended) continue;
       leg.collect = true;
       leg.discard = true;
-      abortOn(leg.worker, this.plan.rid, leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields);
     }
-    // An aborted engine answers the waiting request; one that does not is cut off.
-    if (this.#openLegs > 0)
-      setTimeout(() => [this.prefill, this.decode].forEach((leg) => this.#drop(leg)), ABORT_GRACE);
+    this.#letGo();
+  }
+
+  /** Has the engines give up what still runs. An aborted engine answers the waiting request; one that does not is cut off. */
+  #letGo(): void {
+    if (this.#openLegs === 0 || this.#lettingGo) return;
+    this.#lettingGo = true;
+    this.#aborted = true;
+    this.abort();
+    setTimeout(() => [this.prefill, this.decode].forEach((leg) => this.#drop(leg)), ABORT_GRACE);
   }
 
   #verdict(failure: Failure): void {
@@ -394,7 +412,10 @@ export class Attempt implements LegOwner, ClientStreamOwner {
 
   #legOver(leg: Leg): void {
     leg.worker.end(this.plan.tokens);
-    if (leg === this.decode) this.#decodeOver.resolve();
+    if (leg === this.decode) {
+      this.#decodeOverAt = performance.now();
+      this.#decodeOver.resolve();
+    }
     if (--this.#openLegs > 0) return;
     this.endedAt = performance.now();
     this.#observer.onClosed(this);

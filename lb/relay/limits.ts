@@ -2,6 +2,8 @@
 export interface TimeLimits {
   /** Until prefill has answered, for the shortest prompt. */
   readonly prefill: number;
+  /** Until prefill has answered, once decode is done. */
+  readonly prefillAfterDecode: number;
   /** Added for every prompt token. */
   readonly prefillPerToken: number;
   /** From prefill's answer to the first event of a stream. */

@@ -99,7 +99,9 @@ export class Relay {
     const job = this.#job(parsed, request.headers, endpoint.path + search, id);
     const waiting: Waiting = { request, job, since: enteredAt, watched: false };
     this.#waiting.add(waiting);
-    const outcome = await job.run();
+    const running = job.run();
+    if (entry !== undefined) this.#admission.begun();
+    const outcome = await running;
     this.#waiting.delete(waiting);
     const now = performance.now();
     if (outcome.kind === "stream") void outcome.closed.then(() => this.#admission.leave(performance.now() - enteredAt));

@@ -27,6 +27,8 @@ export class Admission {
   readonly #fleet: Fleet;
   readonly #queue: Waiter[] = [];
   readonly #active: Int32Array<SharedArrayBuffer>;
+  /** Let in from the queue, but not yet sent to a prefill. */
+  #entering = 0;
   /** Moving average of how long a request is served, ms. */
   #service = 1000;
   shed = 0;
@@ -63,6 +65,11 @@ export class Admission {
     });
   }
 
+  /** A request that had waited has now been sent. */
+  begun(): void {
+    this.#entering--;
+  }
+
   /** A request that entered is over after `duration` ms. */
   leave(duration: number): void {
     Atomics.sub(this.#active, 0, 1);
@@ -74,6 +81,7 @@ export class Admission {
   pump(): void {
     while (this.#queue.length > 0 && this.#room()) {
       Atomics.add(this.#active, 0, 1);
+      this.#entering++;
       this.#queue.shift()!.resolve(undefined);
     }
   }
@@ -96,7 +104,9 @@ export class Admission {
     if (maxPerPrefill === 0) return true;
     const prefills = this.#fleet.available("prefill");
     // With none available the request goes on, to be told so.
-    return prefills.length === 0 || prefills.some((worker) => worker.requests < maxPerPrefill);
+    if (prefills.length === 0) return true;
+    const free = prefills.reduce((sum, worker) => sum + Math.max(0, maxPerPrefill - worker.requests), 0);
+    return free > this.#entering;
   }
 
   #drop(waiter: Waiter, why: Shed): void {

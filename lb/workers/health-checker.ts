@@ -1,3 +1,4 @@
+import { ask } from "./ask.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Worker } from "./worker.ts";
 
@@ -35,19 +36,9 @@ export class HealthChecker {
   async check(worker: Worker): Promise<boolean> {
     const { path, timeout, failuresDown, successesUp } = this.#options;
     this.#running.add(worker);
-    let error: string | undefined;
-    try {
-      const response = await fetch(worker.address(path), {
-        headers: worker.apiKey === undefined ? {} : { authorization: `Bearer ${worker.apiKey}` },
-        signal: AbortSignal.timeout(timeout),
-      });
-      await response.arrayBuffer();
-      if (!response.ok) error = `status ${response.status}`;
-    } catch (cause) {
-      error = cause instanceof Error ? cause.message : String(cause);
-    } finally {
-      this.#running.delete(worker);
-    }
+    const reply = await ask(worker, { method: "GET", path, timeout });
+    this.#running.delete(worker);
+    const error = reply.status === 200 ? undefined : `status ${reply.status} ${reply.body.slice(0, 200)}`.trim();
     if (worker.health.record(error === undefined, failuresDown, successesUp, error)) this.#onChange(worker);
     return error === undefined;
   }

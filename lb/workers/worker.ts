@@ -38,6 +38,8 @@ export class Worker {
   readonly cost: number;
   readonly bootstrap: BootstrapAddress;
   readonly pool: Pool;
+  /** For `fetch`: how to check its certificate. */
+  readonly tlsForFetch: { readonly tls?: Bun.TLSOptions };
   readonly breaker: Breaker;
   readonly health: Health;
   /** Where its shared cells are. */
@@ -58,6 +60,7 @@ export class Worker {
     this.bootstrap = { hostJson: JSON.stringify(this.url.hostname), port: spec.bootstrapPort ?? null };
     this.breaker = new Breaker(options.breaker, shared, this.#cells);
     const secure = this.url.protocol === "https:";
+    this.tlsForFetch = secure && options.tls !== undefined ? { tls: options.tls } : {};
     const hostname = this.url.hostname.replace(/^\[|\]$/g, "");
     const target = {
       name: this.name,

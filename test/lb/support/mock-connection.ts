@@ -14,6 +14,7 @@ export class MockConnection {
   readonly #socket: Socket<MockConnection>;
   readonly #onRequest: (request: MockRequest) => void;
   #received = Buffer.alloc(0);
+  #unsent: Buffer[] = [];
   readonly onGone: (() => void)[] = [];
   gone = false;
   served = 0;
@@ -49,8 +50,25 @@ export class MockConnection {
     for (const callback of this.onGone.splice(0)) callback();
   }
 
+  /** Nothing that was written waits for the other side to read. */
+  get writable(): boolean {
+    return this.#unsent.length === 0 && !this.gone;
+  }
+
   raw(text: string | Uint8Array): void {
-    if (!this.gone) this.#socket.write(text);
+    if (this.gone) return;
+    const bytes = Buffer.from(text);
+    if (this.#unsent.length > 0) {
+      this.#unsent.push(bytes);
+      return;
+    }
+    const sent = this.#socket.write(bytes);
+    if (sent >= 0 && sent < bytes.length) this.#unsent.push(bytes.subarray(sent));
+  }
+
+  drained(): void {
+    const waiting = this.#unsent.splice(0);
+    for (const bytes of waiting) this.raw(bytes);
   }
 
   reply(status: number, body: string, fields: Record<string, string> = {}): void {

@@ -40,6 +40,7 @@ export class MockWorker {
           this.#connections.add(socket.data);
         },
         data: (socket, bytes) => socket.data.push(bytes),
+        drain: (socket) => socket.data.drained(),
         close: (socket) => {
           this.#connections.delete(socket.data);
           socket.data.closed();
