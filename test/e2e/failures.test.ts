@@ -1,18 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { until } from "../lib/process/peer.ts";
 import { EngineProcess } from "./support/engine-process.ts";
+import { inMidTransfer, LONG_PROMPT } from "./support/mid-transfer.ts";
 import { type Both, lastAnswer, postBoth } from "./support/requests.ts";
 
 const LEASE_MS = 5_000;
 /** From the kill of one half until a request that went to it and to its successor is answered. */
 const SERVED_AGAIN_MS = 2_000;
 
-/** So many chunks that a transfer is under way for long, or for a while. */
-const LONG = {
-  input_ids: Array.from({ length: 1_600 }, (_, i) => 3 + (i % 4_000)),
-  sampling_params: { max_new_tokens: 8 },
-};
-const MEDIUM = { input_ids: LONG.input_ids.slice(0, 320), sampling_params: { max_new_tokens: 8 } };
+const LONG = { input_ids: LONG_PROMPT, sampling_params: { max_new_tokens: 8 } };
+const MEDIUM = { input_ids: LONG_PROMPT.slice(0, 320), sampling_params: { max_new_tokens: 8 } };
 const SHORT = { text: "In the beginning", sampling_params: { temperature: 0, max_new_tokens: 4 } };
 
 interface Failure {
@@ -50,17 +46,6 @@ describe.each(["shm", "cma", "tcp"])("over %s", (transport) => {
     const servers = [prefill, otherPrefill, decode, otherDecode];
     await Promise.all(servers.map((server) => server?.[Symbol.asyncDispose]()));
   });
-
-  /** Once a server of the scheduler's loop answers and pages are held, the first of many chunks is with the sender. */
-  async function inMidTransfer(sender: EngineProcess, receiver: EngineProcess): Promise<void> {
-    for (const engine of [receiver, sender]) {
-      await until(
-        "pages to be held",
-        () => engine.gauge("kv_pages_used"),
-        (pages) => pages > 0,
-      );
-    }
-  }
 
   test("kill -9 of prefill in mid-transfer fails its rooms by name; others go on; restarted, it serves", async () => {
     const doomed = postBoth(prefill, decode, LONG);

@@ -60,6 +60,15 @@ export class EngineProcess implements AsyncDisposable {
     return readCounter(await this.#metrics(), `kvwire_engine_${name}`);
   }
 
+  /** Requests that came to their natural end. */
+  async completed(): Promise<number> {
+    const page = await this.#metrics();
+    const counted = page
+      .split("\n")
+      .filter((line) => /^kvwire_engine_requests_total{.*reason="(stop|length)"/.test(line));
+    return counted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+  }
+
   /** What it holds: all zero when it is at rest. */
   async holdings(): Promise<Record<(typeof GAUGES)[number], number>> {
     const page = await this.#metrics();
