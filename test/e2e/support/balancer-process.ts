@@ -11,8 +11,12 @@ export class BalancerProcess implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async start(prefill: readonly EngineProcess[], decode: readonly EngineProcess[]): Promise<BalancerProcess> {
-    const server = startBalancer({ prefill, decode: decode.map(({ url }) => url) });
+  static async start(
+    prefill: readonly EngineProcess[],
+    decode: readonly EngineProcess[],
+    options: readonly string[] = [],
+  ): Promise<BalancerProcess> {
+    const server = startBalancer({ prefill, decode: decode.map(({ url }) => url), options });
     const balancer = new BalancerProcess(server);
     balancer.url = await server.ready;
     return balancer;
