@@ -3,6 +3,7 @@ import { RequestError } from "../errors.ts";
 import type { GeneratedToken, GenerationRequest, Role, RoleScheduler, Sequence } from "../scheduler/index.ts";
 import { checkBootstrap, rendezvousOf } from "./bootstrap.ts";
 import type { KvLink } from "./kv-link.ts";
+import { transferFailure } from "./transfer-failure.ts";
 import { receiveReport } from "./transfer-report.ts";
 
 interface Receiving {
@@ -140,8 +141,7 @@ export class DecodeRole implements Role {
   #fail(sequence: Sequence, receiving: Receiving): void {
     const cause = receiving.receiver.failureException();
     this.#letGo(sequence, receiving);
-    const message = `Decode transfer failed (rid ${sequence.request.id}, room ${receiving.room}): ${cause?.code}: ${cause?.message}`;
-    this.#scheduler!.fail(sequence, new RequestError("TRANSFER_FAILED", 500, message, { cause }));
+    this.#scheduler!.fail(sequence, transferFailure("Decode", sequence.request.id, receiving.room, cause));
   }
 
   /** The sequence leaves; its pages and its slot stay the transfer's until no write can land in them any more. */

@@ -1,8 +1,8 @@
 import { type AuxRecord, KVPoll, type KVSender } from "../../lib/index.ts";
-import { RequestError } from "../errors.ts";
 import type { GenerationRequest, Role, RoleScheduler, Sequence } from "../scheduler/index.ts";
 import { checkBootstrap, rendezvousOf } from "./bootstrap.ts";
 import type { KvLink } from "./kv-link.ts";
+import { transferFailure } from "./transfer-failure.ts";
 import { sendReport } from "./transfer-report.ts";
 
 interface Sending {
@@ -101,8 +101,7 @@ export class PrefillRole implements Role {
     if (state === KVPoll.Failed) {
       const cause = sending.sender.failureException();
       this.#letGo(sequence, sending);
-      const message = `Prefill transfer failed (rid ${sequence.request.id}, room ${sending.room}): ${cause?.code}: ${cause?.message}`;
-      this.#scheduler!.fail(sequence, new RequestError("TRANSFER_FAILED", 500, message, { cause }));
+      this.#scheduler!.fail(sequence, transferFailure("Prefill", sequence.request.id, sending.room, cause));
       return true;
     }
     if (sending.computed) {

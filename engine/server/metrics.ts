@@ -16,7 +16,7 @@ export function metricsRoutes(engine: Engine): Hono {
   });
 }
 
-function registerGauges({ scheduler, pool }: Engine, registry: Registry): void {
+function registerGauges({ scheduler, pool, transfer }: Engine, registry: Registry): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name: `kvwire_engine_${name}`,
@@ -31,6 +31,15 @@ function registerGauges({ scheduler, pool }: Engine, registry: Registry): void {
   gauge("live_requests", "Requests that have not ended", () => scheduler.liveCount);
   gauge("kv_pages_used", "Pages of the KV pool that are held", () => pool.allocator.used);
   gauge("kv_pages", "Pages of the KV pool", () => pool.allocator.pages);
+  if (!transfer) return;
+  const { manager } = transfer;
+  gauge("rooms", "Rooms that hold a place, ended or not", () => manager.figures.rooms);
+  gauge(
+    "rooms_early",
+    "Prefill: rooms that decode asked for before the request came",
+    () => manager.figures.earlyRooms,
+  );
+  gauge("pairs", "Connections to ranks of the other half", () => manager.figures.pairs);
 }
 
 function createRecorder(registry: Registry): (sequence: Sequence) => void {
