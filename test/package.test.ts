@@ -19,7 +19,11 @@ test("kvwire/ffi has every name of libibverbs at the top", async () => {
 });
 
 test("every script and command of package.json names a file that exists", async () => {
-  const named = [...Object.values(manifest.scripts), ...Object.values(manifest.bin), ...Object.values(manifest.exports)];
+  const named = [
+    ...Object.values(manifest.scripts),
+    ...Object.values(manifest.bin),
+    ...Object.values(manifest.exports),
+  ];
   const files = named.flatMap((text) => text.match(/\S+\.ts/g) ?? []);
   expect(files).not.toBeEmpty();
   for (const file of files) expect([file, await Bun.file(join(root, file)).exists()]).toEqual([file, true]);
