@@ -1,51 +1,39 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import {
-  pairLayouts,
-  PlanError,
-  prefillRanksOf,
-  prefillReplica,
-  decodeRanksOf,
-  type RankMapping,
-} from "../planner/index.ts";
-import type { Member } from "../protocol/index.ts";
+import { PlanError } from "../planner/index.ts";
 import { KVPoll, tagToRef, toTag } from "../rooms/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
 import type { Command } from "./command.ts";
 import type { ReceiverRoom, RoomSource } from "./decode-rooms.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
-import { InboundPair, type InboundPairEvents } from "./inbound-pair.ts";
+import type { InboundPair } from "./inbound-pair.ts";
 import { PageOwners } from "./page-owners.ts";
-import { RegistryLink, type LinkMessage } from "./registry-link.ts";
+import { PrefillPeers, type PrefillPeersEvents } from "./prefill-peers.ts";
+import type { RegistryLink } from "./registry-link.ts";
 import { RoomBook } from "./room-book.ts";
 
 /**
- * A decode manager's progress: finds the prefill ranks of each room through its registry, connects to them, tells them
- * the room's pages, and waits for the last byte of each. Pages of a failed room stay taken until no write can land.
+ * A decode manager's rooms: finds the prefill ranks of each through its registry, tells them the room's pages, and waits
+ * for the last byte of each. Pages of a failed room stay taken until no write can land.
  */
-export class DecodeRole implements InboundPairEvents {
+export class DecodeRole implements PrefillPeersEvents {
   readonly rooms: RoomBook<ReceiverRoom>;
   readonly owners: PageOwners;
   readonly #dependencies: ProgressDependencies;
-  readonly #links = new Map<string, { readonly link: RegistryLink; idleSince: number }>();
-  /** By member id: the pair that new rooms use. */
-  readonly #pairs = new Map<string, InboundPair>();
-  /** Pairs that no new room uses, but by which writes of failed rooms could still land. */
-  readonly #retired = new Set<InboundPair>();
-  #pairCount = 0;
+  readonly #peers: PrefillPeers;
 
   constructor(dependencies: ProgressDependencies) {
     this.#dependencies = dependencies;
     this.rooms = new RoomBook(dependencies.table, dependencies.now);
     this.owners = new PageOwners(dependencies.self.layout);
+    this.#peers = new PrefillPeers(dependencies, this);
   }
 
-  /** The transport that a room's pairs use, for its metric. */
   get pairCount(): number {
-    return this.#pairs.size + this.#retired.size;
+    return this.#peers.pairCount;
   }
 
   get linkCount(): number {
-    return this.#links.size;
+    return this.#peers.linkCount;
   }
 
   execute(command: Command): void {
@@ -73,43 +61,25 @@ export class DecodeRole implements InboundPairEvents {
   }
 
   step(now: number): boolean {
-    let heard = false;
-    for (const { link } of this.#links.values()) heard = link.step(now) || heard;
-    return heard;
+    return this.#peers.step(now);
   }
 
   /** Deadlines, leases, idle connections. */
   tick(now: number): void {
+    const needed = new Set<RegistryLink | undefined>();
     for (const room of this.rooms) {
       if (!room.ended && now >= room.deadlineAt) this.#fail(room, this.#deadline(room));
+      if (!room.ended) needed.add(room.link);
     }
-    const { leaseMs, idleMs } = this.#dependencies.timeouts;
-    for (const pair of this.#pairs.values()) {
-      if (!pair.ready && now >= pair.deadlineAt) {
-        pair.close();
-        this.lost(
-          pair,
-          new KVTransferError("DEADLINE", "the pair did not connect in time", { peer: pair.peer, step: "connect" }),
-        );
-      } else if (pair.rooms > 0 && now - pair.lastHeardAt > leaseMs) {
-        this.#lose(pair, `not heard of for ${Math.round(now - pair.lastHeardAt)} ms (lease ${leaseMs} ms)`);
-      }
-    }
-    for (const [address, entry] of this.#links) {
-      if (this.#roomsOf(entry.link).length > 0) entry.idleSince = now;
-      else if (now - entry.idleSince > idleMs) this.#closeLink(address, entry.link);
-    }
+    this.#peers.tick(now, (link) => needed.has(link));
   }
 
   get wakeAt(): number {
-    let wake = Infinity;
-    for (const { link } of this.#links.values()) wake = Math.min(wake, link.wakeAt);
-    return wake;
+    return this.#peers.wakeAt;
   }
 
   forgive(gap: number): void {
-    for (const { link } of this.#links.values()) link.forgive(gap);
-    for (const pair of this.#pairs.values()) pair.lastHeardAt += gap;
+    this.#peers.forgive(gap);
   }
 
   failAll(error: KVTransferError): void {
@@ -124,14 +94,17 @@ export class DecodeRole implements InboundPairEvents {
   }
 
   close(): void {
-    for (const pair of [...this.#pairs.values(), ...this.#retired]) pair.close();
-    for (const { link } of this.#links.values()) link.close();
+    this.#peers.close();
   }
 
-  // What pairs report.
+  // What peers report.
+
+  changed(link: RegistryLink): void {
+    for (const room of this.rooms) if (room.link === link) this.#drive(room);
+  }
 
   ready(pair: InboundPair): void {
-    this.#driveAll((room) => room.sources?.some((source) => source.pair === pair) ?? false);
+    for (const room of this.rooms) if (isSource(room, pair)) this.#drive(room);
   }
 
   arrived(pair: InboundPair, tag: RoomTag, totalBytes: number): void {
@@ -150,32 +123,46 @@ export class DecodeRole implements InboundPairEvents {
   fenced(pair: InboundPair, tag: RoomTag): void {
     const room = this.rooms.get(tagToRef(tag));
     if (room) this.#unfence(room, pair);
-    this.#dropIfFenced(pair);
   }
 
   lost(pair: InboundPair, error: KVTransferError): void {
-    this.#retired.delete(pair);
-    if (this.#pairs.get(pair.member.id) === pair) this.#pairs.delete(pair.member.id);
-    const named = new KVTransferError(error.code === "NATIVE" ? "PEER_LOST" : error.code, error.message, {
-      peer: pair.peer,
-      step: error.step ?? "transfer",
-      ...(error.status === undefined ? {} : { status: error.status }),
-    });
     for (const room of this.rooms) {
-      if (!room.sources?.some((source) => source.pair === pair)) continue;
-      this.#fail(room, named);
+      if (!isSource(room, pair)) continue;
+      this.#fail(room, error);
       this.#unfence(room, pair);
     }
   }
 
+  /** Rooms that the peer did not know of yet wait for whoever takes its place. */
+  silent(pair: InboundPair, error: KVTransferError): void {
+    for (const room of this.rooms) if (room.announced && isSource(room, pair)) this.#fail(room, error);
+  }
+
+  registrySilent(link: RegistryLink, error: KVTransferError): void {
+    for (const room of this.rooms) if (room.link === link && !room.announced) this.#fail(room, error);
+  }
+
+  roomFailed({ from, header }: Parameters<PrefillPeersEvents["roomFailed"]>[0]): void {
+    const room = this.rooms.byTag(header.tag);
+    if (room?.room !== header.room) return;
+    const { code, message, ...details } = header.error;
+    const peer = details.peer ?? from;
+    this.#fail(room, new KVTransferError(code === "ABORTED" ? "PEER_FAILED" : code, message, { ...details, peer }));
+  }
+
+  roomRefused(number: number, error: KVTransferError): void {
+    for (const room of this.rooms) if (room.room === number) this.#fail(room, error);
+  }
+
   // Rooms.
 
-  #open(command: Extract<Command, { op: "open-receiver" }>): void {
+  #open({ ref, room: number, bootstrapAddr }: Extract<Command, { op: "open-receiver" }>): void {
     const { now, timeouts } = this.#dependencies;
     const room: ReceiverRoom = {
-      ref: command.ref,
-      room: command.room,
-      link: this.#linkTo(command.bootstrapAddr),
+      ref,
+      room: number,
+      bootstrapAddr,
+      link: undefined,
       deadlineAt: now() + timeouts.bootstrapMs,
       waitingFor: "prefill to be known",
       ended: false,
@@ -193,24 +180,32 @@ export class DecodeRole implements InboundPairEvents {
     this.#drive(room);
   }
 
-  /** Takes a room as far as what is known allows. */
+  /** Takes a room as far as what is known allows. What cannot be done for it is its own failure and nobody else's. */
   #drive(room: ReceiverRoom): void {
     if (room.ended || room.announced) return;
     try {
-      room.sources = this.#sourcesOf(room);
+      this.#advance(room);
     } catch (error) {
-      if (!(error instanceof PlanError)) throw error;
-      return this.#fail(room, new KVTransferError("LAYOUT_MISMATCH", error.message, { step: "connect", cause: error }));
+      const details = { step: "connect", peer: `registry ${room.bootstrapAddr}`, cause: error };
+      const mismatch = error instanceof PlanError && new KVTransferError("LAYOUT_MISMATCH", error.message, details);
+      this.#fail(room, mismatch || asTransferError(error, details));
     }
-    if (!room.sources) return;
+  }
+
+  #advance(room: ReceiverRoom): void {
+    room.link ??= this.#peers.linkTo(room.bootstrapAddr);
+    const found = this.#peers.sourcesOf(room.room, room.link, room.destination?.prefillDpRank);
+    room.sources = found?.sources;
+    if (!found) return;
+    room.completions = found.completions;
     room.waitingFor = "the pair to connect";
-    if (room.sources.some(({ pair }) => !pair.ready)) return;
+    if (found.sources.some(({ pair }) => !pair.ready)) return;
     const { table, now, timeouts } = this.#dependencies;
     if (table.advance(room.ref, KVPoll.WaitingForInput)) {
       room.waitingFor = "the receiver's pages";
       room.deadlineAt = now() + timeouts.inputMs;
     }
-    if (room.destination) this.#announce(room, room.sources, room.destination);
+    if (room.destination) this.#announce(room, found.sources, room.destination);
   }
 
   #announce(
@@ -218,7 +213,7 @@ export class DecodeRole implements InboundPairEvents {
     sources: readonly RoomSource[],
     destination: NonNullable<ReceiverRoom["destination"]>,
   ): void {
-    const { table, now, timeouts } = this.#dependencies;
+    const { table, now, timeouts, self } = this.#dependencies;
     const tag = toTag(room.ref);
     const { pages, auxIndex, decodePrefixTokens } = destination;
     this.owners.assign(tag, pages, auxIndex);
@@ -226,9 +221,11 @@ export class DecodeRole implements InboundPairEvents {
     room.waitingFor = "the last byte";
     room.deadlineAt = now() + timeouts.transferMs;
     table.setFigure(room.ref, "startedAt", now());
-    table.setTransport(room.ref, this.#dependencies.self.transports.indexOf(sources[0]?.pair.transport ?? ""));
+    table.setTransport(room.ref, self.transports.indexOf(sources[0]?.pair.transport ?? ""));
+    for (const { pair } of sources) pair.expect(tag);
     for (const { pair, dummy, infos } of sources) {
-      pair.expect(tag);
+      // Telling one may show that it is gone, and the room with it: then nobody else must be told where to write.
+      if (room.ended) return;
       const header = { pair: pair.id, room: room.room, tag, auxIndex, decodePrefixTokens, dummy, infos };
       pair.tell("room", header, pages);
     }
@@ -243,7 +240,7 @@ export class DecodeRole implements InboundPairEvents {
       for (const { pair } of room.sources!) {
         pair.tell("abort", { room: room.room, tag, error: reason });
         if (!pair.revoke(tag)) room.fences.add(pair);
-        this.#dropIfFenced(pair);
+        this.#peers.dropIfFenced(pair);
       }
     }
     this.#releaseIfFenced(room);
@@ -264,180 +261,15 @@ export class DecodeRole implements InboundPairEvents {
   }
 
   #deadline(room: ReceiverRoom): KVTransferError {
-    const refusal = room.sources ? undefined : room.link.refusal;
+    const refusal = room.sources ? undefined : room.link?.refusal;
     const why = refusal ? `; the registry says ${refusal}` : "";
     return new KVTransferError("DEADLINE", `the deadline passed waiting for ${room.waitingFor}${why}`, {
       step: room.waitingFor,
-      peer: room.sources?.map(({ pair }) => pair.peer).join(", ") ?? `registry ${room.link.address}`,
+      peer: room.sources?.map(({ pair }) => pair.peer).join(", ") ?? `registry ${room.bootstrapAddr}`,
     });
-  }
-
-  // Peers.
-
-  #linkTo(address: string): RegistryLink {
-    const known = this.#links.get(address);
-    if (known) return known.link;
-    const link: RegistryLink = new RegistryLink(address, this.#dependencies, {
-      heard: (_, message) => this.#hear(message),
-      members: (of, gone) => {
-        for (const { member, reason } of gone) {
-          const pair = this.#pairs.get(member.id);
-          if (pair?.member.epoch === member.epoch) this.#lose(pair, reason);
-        }
-        this.#driveAll((room) => room.link === of);
-      },
-      rejoined: (of) => {
-        for (const pair of this.#pairs.values()) if (pair.link === of && !pair.ready) this.#retire(pair);
-        this.#driveAll((room) => room.link === of);
-      },
-      silent: (of) => this.#loseRegistry(of),
-    });
-    this.#links.set(address, { link, idleSince: this.#dependencies.now() });
-    return link;
-  }
-
-  #hear(message: LinkMessage): void {
-    switch (message.type) {
-      case "accept":
-        return this.#pairOf(message.header.pair)?.accept(message.header);
-      case "reject": {
-        const pair = this.#pairOf(message.header.pair);
-        if (!pair || pair.ready) return;
-        pair.close();
-        return this.lost(pair, KVTransferError.fromRecord(message.header.error));
-      }
-      case "failed": {
-        const room = this.rooms.byTag(message.header.tag);
-        if (room?.room !== message.header.room) return;
-        const { code, message: text, ...details } = message.header.error;
-        const peer = details.peer ?? message.from;
-        return this.#fail(
-          room,
-          new KVTransferError(code === "ABORTED" ? "PEER_FAILED" : code, text, { ...details, peer }),
-        );
-      }
-      case "error":
-        return this.#refused(message.header);
-    }
-  }
-
-  /** The registry could not hand a message on: whom it was for is not there. */
-  #refused(header: Extract<LinkMessage, { type: "error" }>["header"]): void {
-    if (header.code !== "UNKNOWN_MEMBER") return;
-    const error = new KVTransferError("PEER_LOST", header.message, {
-      peer: header.to ?? "",
-      step: header.about ?? "relay",
-    });
-    for (const room of this.rooms) {
-      if (room.ended || room.room !== header.room) continue;
-      this.#fail(room, error);
-    }
-    const pair = header.pair === undefined ? undefined : this.#pairOf(header.pair);
-    if (!pair || pair.ready) return;
-    // What we know of the member is old: its rooms wait for it to join again.
-    pair.link.members.delete(pair.member.id);
-    this.#retire(pair);
-  }
-
-  /** The prefill ranks of a room and the pairs to them; undefined while one of them is not known. */
-  #sourcesOf(room: ReceiverRoom): RoomSource[] | undefined {
-    const { self } = this.#dependencies;
-    const members = [...room.link.members.values()];
-    const any = members[0];
-    if (!any) return undefined;
-    const dpRank = prefillReplica(room.room, { ...sizeOf(any), dpSize: any.dpSize }, room.destination?.prefillDpRank);
-    const mapping: RankMapping = { prefill: sizeOf(any), decode: sizeOf(self), ...sharding(any) };
-    const { links, completions } = prefillRanksOf(mapping, self.layout);
-    room.completions = completions;
-    const sources: RoomSource[] = [];
-    for (const { tpRank, ppRank, dummy } of links) {
-      const member = members.find(
-        ({ dpRank: dp, layout }) => dp === dpRank && layout.tpRank === tpRank && layout.ppRank === ppRank,
-      );
-      if (!member) return undefined;
-      pairLayouts(member.layout, self.layout);
-      const { infos } = decodeRanksOf(mapping, { tpRank, ppRank });
-      sources.push({ pair: this.#pairTo(member, room.link), dummy, infos });
-    }
-    return sources;
-  }
-
-  #pairTo(member: Member, link: RegistryLink): InboundPair {
-    const known = this.#pairs.get(member.id);
-    if (known && !known.closed && known.link === link && known.member.epoch === member.epoch) return known;
-    if (known) this.#retire(known);
-    const id = `${this.#dependencies.self.epoch}.${++this.#pairCount}`;
-    const pair = new InboundPair(id, member, link, this.#dependencies, this);
-    this.#pairs.set(member.id, pair);
-    return pair;
-  }
-
-  #pairOf(id: string): InboundPair | undefined {
-    for (const pair of this.#pairs.values()) if (pair.id === id) return pair;
-    return undefined;
-  }
-
-  /**
-   * A peer is taken for dead: the rooms it knew of fail now, their pages come back when no write of its can land. Rooms
-   * that it did not know of yet wait for whoever takes its place.
-   */
-  #lose(pair: InboundPair, reason: string): void {
-    const error = new KVTransferError("PEER_LOST", `prefill is gone: ${reason}`, { peer: pair.peer, step: "lease" });
-    for (const room of this.rooms) {
-      if (room.announced && room.sources?.some((source) => source.pair === pair)) this.#fail(room, error);
-    }
-    this.#retire(pair);
-  }
-
-  #loseRegistry(link: RegistryLink): void {
-    const { leaseMs } = this.#dependencies.timeouts;
-    const message = `the registry has not answered for ${leaseMs} ms`;
-    const error = new KVTransferError("REGISTRY_LOST", message, {
-      peer: `registry ${link.address}`,
-      step: "bootstrap",
-    });
-    for (const room of this.#roomsOf(link)) if (!room.announced) this.#fail(room, error);
-  }
-
-  #retire(pair: InboundPair): void {
-    this.#pairs.delete(pair.member.id);
-    this.#retired.add(pair);
-    this.#dropIfFenced(pair);
-  }
-
-  #dropIfFenced(pair: InboundPair): void {
-    if (!this.#retired.has(pair) || pair.unfenced > 0 || pair.rooms > 0) return;
-    this.#retired.delete(pair);
-    pair.close();
-  }
-
-  #closeLink(address: string, link: RegistryLink): void {
-    for (const pair of this.#pairs.values()) if (pair.link === link) this.#retire(pair);
-    for (const pair of this.#retired) if (pair.link === link) return;
-    this.#links.delete(address);
-    link.close();
-  }
-
-  #roomsOf(link: RegistryLink): ReceiverRoom[] {
-    return [...this.rooms].filter((room) => room.link === link && !room.ended);
-  }
-
-  #driveAll(which: (room: ReceiverRoom) => boolean): void {
-    for (const room of this.rooms) {
-      if (room.ended || room.announced || !which(room)) continue;
-      try {
-        this.#drive(room);
-      } catch (error) {
-        this.#fail(room, asTransferError(error));
-      }
-    }
   }
 }
 
-function sizeOf({ layout }: Member): { tpSize: number; ppSize: number } {
-  return { tpSize: layout.tpSize, ppSize: layout.ppSize };
-}
-
-function sharding({ layout }: Member): Pick<RankMapping, "attention" | "totalKvHeads"> {
-  return { attention: layout.attention, totalKvHeads: layout.totalKvHeads };
+function isSource(room: ReceiverRoom, pair: InboundPair): boolean {
+  return room.sources?.some((source) => source.pair === pair) ?? false;
 }

@@ -1,11 +1,12 @@
-import type { KVTransferError } from "../errors.ts";
 import type { RoomRecord } from "./room-book.ts";
 import type { InboundPair } from "./inbound-pair.ts";
 import type { RegistryLink } from "./registry-link.ts";
 
 /** A receiver's room in the progress thread. */
 export interface ReceiverRoom extends RoomRecord {
-  readonly link: RegistryLink;
+  readonly bootstrapAddr: string;
+  /** The registry at that address: undefined until it is dialled. */
+  link: RegistryLink | undefined;
   /** What `init` gave: undefined until then. */
   destination:
     | {
@@ -34,5 +35,3 @@ export interface RoomSource {
   /** Decode ranks that this prefill rank must hear of the room from. */
   readonly infos: number;
 }
-
-export type FailRoom = (room: ReceiverRoom, error: KVTransferError) => void;

@@ -1,7 +1,6 @@
 import type { KVTransferError } from "../errors.ts";
-import type { RoomTable, SlotRef } from "../rooms/index.ts";
+import { KVPoll, type RoomTable, type SlotRef, tagToRef } from "../rooms/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
-import { tagToRef } from "../rooms/index.ts";
 
 /** What the progress thread keeps of any room until its owner has cleared it. */
 export interface RoomRecord {
@@ -33,6 +32,7 @@ export class RoomBook<R extends RoomRecord> {
     return this.#live;
   }
 
+  /** Those that have ended but were not cleared, or whose pages are not free, included. */
   get size(): number {
     return this.#bySlot.size;
   }
@@ -57,7 +57,7 @@ export class RoomBook<R extends RoomRecord> {
 
   /** True if this call ended it. */
   succeed(record: R): boolean {
-    return this.#end(record, () => this.#table.advance(record.ref, 4));
+    return this.#end(record, () => this.#table.advance(record.ref, KVPoll.Success));
   }
 
   fail(record: R, error: KVTransferError): boolean {

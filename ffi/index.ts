@@ -1,0 +1,87 @@
+/**
+ * `kvwire/ffi`: native libraries as they are. libibverbs is at the top, as in `import { Device } from "kvwire/ffi"`, with the
+ * memory that native code and peers may see; each library is whole in a namespace of its own.
+ * @module
+ */
+export * as libc from "./libc/index.ts";
+export * as runtime from "./runtime/index.ts";
+export * as verbs from "./verbs/index.ts";
+export * as zmq from "./zmq/index.ts";
+
+export { HUGE_PAGE_BYTES, LibcError, Mapping, type MappingOptions, PAGE_BYTES } from "./libc/index.ts";
+export { LibraryNotFoundError, NativeBuffer } from "./runtime/index.ts";
+export { type CurveKeypair, curveKeypair } from "./zmq/index.ts";
+
+export {
+  Access,
+  type AddressAttributes,
+  AddressHandle,
+  Advice,
+  type AsyncEvent,
+  AsyncEventType,
+  type Completion,
+  CompletionBatch,
+  CompletionChannel,
+  CompletionError,
+  CompletionFlag,
+  CompletionOpcode,
+  type CompletionOpcodeName,
+  CompletionQueue,
+  type CompletionQueueOptions,
+  CompletionStatus,
+  type CompletionStatusName,
+  connect,
+  type ConnectOptions,
+  Context,
+  type DatagramTarget,
+  Device,
+  type DeviceAttributes,
+  DeviceCapability,
+  DeviceMemory,
+  type DeviceMemoryOptions,
+  type DmaBuf,
+  drain,
+  DRAIN_MARKER,
+  type DrainOptions,
+  type Endpoint,
+  type ExtendedDeviceAttributes,
+  Gid,
+  type GidEntry,
+  GidType,
+  type Leak,
+  MemoryRegion,
+  MemoryWindow,
+  nameOf,
+  type NativeMemory,
+  nextKey,
+  OnDemandPaging,
+  onLeak,
+  openDatagrams,
+  Port,
+  type PortAttributes,
+  PostError,
+  ProtectionDomain,
+  type QueriedAttributes,
+  QueuePair,
+  type QueuePairAttributes,
+  type QueuePairCapabilities,
+  type QueuePairOptions,
+  type QueuePairStateName,
+  QueuePairType,
+  type QueuePairTypeName,
+  ReceiveList,
+  type RegisterOptions,
+  Resource,
+  SendFlag,
+  SendList,
+  SharedReceiveQueue,
+  type SharedReceiveQueueAttributes,
+  type SharedReceiveQueueOptions,
+  type UserErrorCode,
+  VerbsError,
+  VerbsUserError,
+  type WindowBinding,
+  type WorkRequestListOptions,
+  WorkRequestOpcode,
+  XrcDomain,
+} from "./verbs/index.ts";
