@@ -12,7 +12,7 @@ import { KVBootstrapServer } from "./registry/bootstrap-server.ts";
 import type { RoomHandle, RoomOwner } from "./room-handle.ts";
 import { RoomTable } from "./rooms/index.ts";
 import { type Capacity, KVSender, type SenderOptions } from "./sender.ts";
-import { transportList } from "./transports/index.ts";
+import { transportList, transportOptions } from "./transports/index.ts";
 import type { RegisteredBuffer } from "./transports/transport.ts";
 
 export interface KVManagerOptions extends ManagerOptions {
@@ -89,7 +89,7 @@ export class KVManager implements AsyncDisposable {
             bootstrapServer?.address ?? (options.bootstrap && `${options.bootstrap.host}:${options.bootstrap.port}`),
           buffers: [...layout.buffers, ...layout.aux].map(({ address, length }) => registered(address, length)),
           transports,
-          transportOptions: options.transportOptions,
+          transportOptions: transportOptions(options.transport, options.transportOptions),
           advertiseHost: options.advertiseHost,
           timeouts: options.timeouts,
           threadMs: options.timeouts.threadMs,
