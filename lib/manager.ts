@@ -9,7 +9,7 @@ import { KVBootstrapServer } from "./registry/bootstrap-server.ts";
 import { rehearse } from "./rehearsal.ts";
 import { RoomFactory, type RoomParts } from "./room-factory.ts";
 import { RoomTable } from "./rooms/index.ts";
-import { transportList } from "./transports/index.ts";
+import { transportList, transportOptions } from "./transports/index.ts";
 import type { RegisteredBuffer } from "./transports/transport.ts";
 
 export interface KVManagerOptions extends ManagerOptions {
@@ -54,7 +54,7 @@ export class KVManager extends RoomFactory {
             bootstrapServer?.address ?? (options.bootstrap && `${options.bootstrap.host}:${options.bootstrap.port}`),
           buffers: [...layout.buffers, ...layout.aux].map(({ address, length }) => registered(address, length)),
           transports,
-          transportOptions: options.transportOptions,
+          transportOptions: transportOptions(options.transport, options.transportOptions),
           advertiseHost: options.advertiseHost,
           timeouts: options.timeouts,
           threadMs: options.timeouts.threadMs,

@@ -20,6 +20,9 @@ export const Seal = { SEAL: 1, SHRINK: 2, GROW: 4 } as const;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
+/** time.h */
+export const CLOCK_MONOTONIC = 1;
+
 /** sys/socket.h, netinet/in.h, netinet/tcp.h */
 export const AddressFamily = { UNIX: 1, INET: 2, INET6: 10 } as const;
 export const SocketType = { STREAM: 1, DGRAM: 2, SEQPACKET: 5 } as const;

@@ -22,4 +22,5 @@ export { localAddressToward } from "./route.ts";
 export { Socket } from "./socket.ts";
 export { type InternetAddress, resolveHost } from "./socket-address.ts";
 export { endpointText, type KeepAlive, TcpListener, TcpSocket } from "./tcp-socket.ts";
+export { TimerFd } from "./timerfd.ts";
 export { type PeerCredentials, type ReceivedPacket, UnixListener, UnixSocket } from "./unix-socket.ts";

@@ -176,6 +176,12 @@ export class SendList extends WorkRequestList {
     return this;
   }
 
+  /** Makes the last request report its completion, and with it that of all before it. */
+  signalLast(): void {
+    const word = this.lastWord + FLAGS;
+    this.words[word] = this.words[word]! | SendFlag.SIGNALED;
+  }
+
   /**
    * Checks what the list points to before the device follows the pointers, and ties windows to what they are bound by.
    * @throws {VerbsUserError} "CLOSED" or "FOREIGN_OBJECT"

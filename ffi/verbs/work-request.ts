@@ -81,6 +81,12 @@ export abstract class WorkRequestList {
     return word;
   }
 
+  /** The index of the last request's first word. @throws {VerbsUserError} for an empty list. */
+  protected get lastWord(): number {
+    if (this.count === 0) throw new VerbsUserError("INVALID_ARGUMENT", "this list is empty");
+    return ((this.count - 1) * this.#size) >>> 2;
+  }
+
   /** Posts the whole list to a queue of C's. @throws {PostError} saying how many requests were taken. */
   unsafePost(post: Post, queue: Address, verb: string): void {
     const last = this.count - 1;

@@ -1,0 +1,156 @@
+import {
+  Access,
+  type AsyncEvent,
+  type CompletionChannel,
+  type CompletionQueue,
+  type Context,
+  Device,
+  type MemoryRegion,
+  type ProtectionDomain,
+  type QueuePair,
+} from "../../../ffi/verbs/index.ts";
+import type { Reactor, Watch } from "../transport.ts";
+import type { Choice } from "./device-choice.ts";
+import type { RailAddress } from "./endpoint.ts";
+import type { Lane } from "./lane.ts";
+import { KeyTable, type Range } from "./regions.ts";
+
+export interface RailOptions {
+  readonly choice: Choice;
+  readonly ranges: readonly Range[];
+  /** Whether peers write into the ranges; otherwise they are only read from here. */
+  readonly writable: boolean;
+  readonly reactor: Reactor;
+}
+
+/**
+ * One port of an open device: memory is registered with it once, all its lanes announce their completions on one
+ * descriptor, and what happens to the device or the port is heard here.
+ */
+export class Rail {
+  readonly choice: Choice;
+  readonly context: Context;
+  readonly domain: ProtectionDomain;
+  readonly channel: CompletionChannel;
+  /** Bytes and requests that the device can do. */
+  readonly maxMessageBytes: number;
+  readonly maxGather: number;
+  readonly maxRequests: number;
+  /** What to name the ranges by in own requests, and in peers'. */
+  readonly localKeys: KeyTable;
+  readonly remoteKeys: readonly number[];
+  readonly #lanes = new Map<CompletionQueue, Lane>();
+  readonly #byQueuePair = new Map<QueuePair, Lane>();
+  readonly #watches: Watch[];
+  /** What was last heard of the port or the device, for errors. */
+  #trouble: string | undefined;
+  #fatal = false;
+
+  /** @throws {VerbsError} with the verb, the errno and what can be done about it. */
+  constructor({ choice, ranges, writable, reactor }: RailOptions) {
+    this.choice = choice;
+    this.context = Device.find(choice.candidate.device).open();
+    try {
+      const { maxScatterGather, maxQueuePairRequests } = this.context.queryDevice();
+      this.maxMessageBytes = choice.candidate.maxMessageBytes;
+      this.maxGather = maxScatterGather;
+      this.maxRequests = maxQueuePairRequests;
+      this.domain = this.context.allocateProtectionDomain();
+      this.channel = this.context.createCompletionChannel();
+      const access = writable ? Access.LOCAL_WRITE | Access.REMOTE_WRITE : 0;
+      const regions: MemoryRegion[] = ranges.map((range) => this.domain.registerMemory(range, { access }));
+      this.localKeys = new KeyTable(
+        ranges,
+        regions.map(({ lkey }) => lkey),
+      );
+      this.remoteKeys = writable ? regions.map(({ rkey }) => rkey) : [];
+    } catch (error) {
+      this.context.close();
+      throw error;
+    }
+    this.#watches = [
+      reactor.watch(this.channel.fd, { readable: true }, () => this.#onCompletions()),
+      reactor.watch(this.context.asyncFd, { readable: true }, () => this.#onAsyncEvents()),
+    ];
+  }
+
+  get address(): RailAddress {
+    const { candidate, gid } = this.choice;
+    return {
+      linkLayer: candidate.linkLayer,
+      lid: candidate.lid,
+      mtu: candidate.mtu,
+      ...(gid && { gid: gid.hex }),
+    };
+  }
+
+  /** Queue pairs in use. */
+  get laneCount(): number {
+    return this.#lanes.size;
+  }
+
+  /** Why nothing can be opened on it any more. */
+  get problem(): string | undefined {
+    return this.#fatal ? this.#trouble : undefined;
+  }
+
+  /** Appended to errors: a port that is down explains a retry that was exceeded. */
+  get note(): string {
+    return this.#trouble === undefined ? "" : `; ${this.#trouble}`;
+  }
+
+  add(lane: Lane): void {
+    this.#lanes.set(lane.completions, lane);
+    this.#byQueuePair.set(lane.queuePair, lane);
+  }
+
+  remove(lane: Lane): void {
+    this.#lanes.delete(lane.completions);
+    this.#byQueuePair.delete(lane.queuePair);
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.close();
+    for (const lane of this.#lanes.values()) lane.close();
+    this.context.close();
+  }
+
+  #onCompletions(): void {
+    for (let queue = this.channel.takeEvent(); queue; queue = this.channel.takeEvent()) {
+      this.#lanes.get(queue)?.onEvent();
+      if (this.channel.closed) return;
+    }
+  }
+
+  #onAsyncEvents(): void {
+    for (let event = this.context.takeAsyncEvent(); event; event = this.context.takeAsyncEvent()) {
+      this.#onAsyncEvent(event);
+      if (this.context.closed) return;
+    }
+  }
+
+  #onAsyncEvent({ type, source, port }: AsyncEvent): void {
+    const { device, port: own } = this.choice.candidate;
+    const status = `IBV_EVENT_${type}`;
+    switch (type) {
+      case "PORT_ERR":
+        if (port === own) this.#trouble = `port ${own} of ${device} is down`;
+        return;
+      case "PORT_ACTIVE":
+        if (port === own) this.#trouble = undefined;
+        return;
+      case "DEVICE_FATAL":
+        this.#fatal = true;
+        this.#trouble = `${device} reported a fatal error`;
+        for (const lane of this.#lanes.values()) lane.fail(status, this.#trouble);
+        return;
+      case "QP_FATAL":
+      case "QP_REQ_ERR":
+      case "QP_ACCESS_ERR":
+        this.#byQueuePair.get(source as QueuePair)?.fail(status, `the queue pair failed with ${status}`);
+        return;
+      case "CQ_ERR":
+        this.#lanes.get(source as CompletionQueue)?.fail(status, "the completion queue overran");
+    }
+  }
+}
