@@ -3,7 +3,7 @@
  * JSON lines on its input, one answer each. `bun receiver.ts HUGE`.
  */
 import { readSync, writeSync } from "node:fs";
-import { Mapping } from "../../ffi/libc/index.ts";
+import { Mapping, yieldProcessor } from "../../ffi/libc/index.ts";
 import type { InboundEnd } from "../../lib/transports/transport.ts";
 import { openTransport } from "../../test/lib/transports/support/context.ts";
 import { PollReactor } from "../../test/lib/transports/support/poll-reactor.ts";
@@ -58,6 +58,7 @@ reactor.watch(0, { readable: true }, () => {
 // Like the progress thread: after the last progress it spins for a moment before it sleeps.
 const SPIN_MS = 0.05;
 for (let lastProgress = 0; ;) {
-  const now = performance.now();
-  if (reactor.turn(now - lastProgress < SPIN_MS ? 0 : 1_000)) lastProgress = performance.now();
+  const spinning = performance.now() - lastProgress < SPIN_MS;
+  if (reactor.turn(spinning ? 0 : 1_000)) lastProgress = performance.now();
+  else if (spinning) yieldProcessor();
 }

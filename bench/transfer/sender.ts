@@ -1,5 +1,5 @@
 import type { Subprocess } from "bun";
-import { Mapping } from "../../ffi/libc/index.ts";
+import { Mapping, yieldProcessor } from "../../ffi/libc/index.ts";
 import type { OutboundEnd, WriteBatch } from "../../lib/transports/transport.ts";
 import { openTransport } from "../../test/lib/transports/support/context.ts";
 import { emptyPlan, planOf } from "../../test/lib/transports/support/plans.ts";
@@ -128,7 +128,9 @@ export class Sender implements Disposable {
     if (this.#lost) throw this.#lost;
     const now = performance.now();
     const busy = end.step(now + 1);
-    if (this.#reactor.turn(busy || now - this.#lastProgress < SPIN_MS ? 0 : 1) || busy) this.#lastProgress = now;
+    const spinning = busy || now - this.#lastProgress < SPIN_MS;
+    if (this.#reactor.turn(spinning ? 0 : 1) || busy) this.#lastProgress = now;
+    else if (spinning) yieldProcessor();
   }
 
   async #ask(command: ReceiverCommand): Promise<Record<string, unknown>> {

@@ -17,6 +17,7 @@ export { PidFd } from "./pidfd.ts";
 export { PollSet } from "./poll.ts";
 export { allowTracer, ANY_PROCESS } from "./prctl.ts";
 export { ProcessMemory } from "./process-memory.ts";
+export { yieldProcessor } from "./processor.ts";
 export { findSharedMapping, type MemoryShare } from "./shared-mappings.ts";
 export { localAddressToward } from "./route.ts";
 export { Socket } from "./socket.ts";

@@ -20,13 +20,14 @@ export const libcSymbols = {
   madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" },
   memfd_create: { parameters: ["cstring", "u32"], result: "i32" },
   memcpy: { parameters: ["pointer", "pointer", "usize"], result: "pointer" },
-  // sys/uio.h, sys/prctl.h, sys/eventfd.h, sys/timerfd.h, poll.h
+  // sys/uio.h, sys/prctl.h, sys/eventfd.h, sys/timerfd.h, sched.h, poll.h
   process_vm_writev: { parameters: ["i32", "pointer", "u64", "pointer", "u64", "u64"], result: "isize" },
   process_vm_readv: { parameters: ["i32", "pointer", "u64", "pointer", "u64", "u64"], result: "isize" },
   prctl: { parameters: ["i32", "i64", "i64", "i64", "i64"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
   timerfd_settime: { parameters: ["i32", "i32", "pointer", "pointer"], result: "i32" },
+  sched_yield: { parameters: [], result: "i32" },
   poll: { parameters: ["pointer", "u64", "i32"], result: "i32" },
   // sys/syscall.h: pidfd_open has a wrapper only from glibc 2.36 on
   syscall: { parameters: ["i64", "i64", "i64"], result: "i64" },
