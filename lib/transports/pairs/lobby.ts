@@ -1,4 +1,4 @@
-import type { Socket } from "../../../ffi/libc/index.ts";
+import { closeDescriptor, duplicateDescriptor, type Socket } from "../../../ffi/libc/index.ts";
 import type { Reactor, Watch } from "../transport.ts";
 
 /** Connections that have not yet said who they are; the oldest goes when one more comes. */
@@ -32,6 +32,8 @@ export class Lobby<S extends Socket> {
   readonly #admit: (socket: S) => () => Greeting;
   readonly #watch: Watch;
   readonly #guests = new Set<Guest>();
+  /** Given up to be able to turn somebody away when this process has no descriptor left. */
+  #spare: number | undefined;
 
   /** `admit` gives, for a new connection, what to call whenever it is readable. */
   constructor(
@@ -42,6 +44,7 @@ export class Lobby<S extends Socket> {
     this.#listener = listener;
     this.#context = context;
     this.#admit = admit;
+    this.#spare = duplicateDescriptor(listener.fd);
     this.#watch = context.reactor.watch(listener.fd, { readable: true }, () => this.#accept());
   }
 
@@ -52,6 +55,8 @@ export class Lobby<S extends Socket> {
   close(): void {
     this.#watch.close();
     for (const guest of this.#guests) this.#dismiss(guest);
+    if (this.#spare !== undefined) closeDescriptor(this.#spare);
+    this.#spare = undefined;
     this.#listener.close();
   }
 
@@ -62,8 +67,7 @@ export class Lobby<S extends Socket> {
       try {
         socket = this.#listener.accept();
       } catch {
-        // Out of descriptors: what waits in the backlog is asked for again when a guest has gone.
-        if (this.#guests.size > 0) this.#watch.update({ readable: false });
+        this.#turnAway();
         return;
       }
       if (!socket) return;
@@ -72,6 +76,18 @@ export class Lobby<S extends Socket> {
         if (oldest) this.#dismiss(oldest);
       }
       this.#receive(socket);
+    }
+  }
+
+  /** No descriptor is left: who waits is sent away, or the listener would stay readable and be called for ever. */
+  #turnAway(): void {
+    if (this.#spare !== undefined) closeDescriptor(this.#spare);
+    this.#spare = undefined;
+    try {
+      this.#listener.accept()?.close();
+      this.#spare = duplicateDescriptor(this.#listener.fd);
+    } catch {
+      // Another thread was quicker to take the descriptor; the next call tries again.
     }
   }
 
@@ -103,6 +119,5 @@ export class Lobby<S extends Socket> {
   #forget(guest: Guest): void {
     this.#guests.delete(guest);
     guest.watch.close();
-    if (!this.#listener.closed) this.#watch.update({ readable: true });
   }
 }
