@@ -1,7 +1,10 @@
+import { accessSync, constants as fileConstants, existsSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
 import { unsafeReadAddress, unsafeReadCString, NativeBuffer, type Address } from "../runtime/index.ts";
-import { nameOf, NodeType, structs, TransportType, unsafeReadField, verbs } from "./abi/index.ts";
+import { lastErrno, nameOf, NodeType, structs, TransportType, unsafeReadField, verbs } from "./abi/index.ts";
 import { Context } from "./context.ts";
-import { created, VerbsUserError } from "./errors.ts";
+import { VerbsError, VerbsUserError } from "./errors.ts";
 
 const NO_DEVICE_HINT =
   "no RDMA device; soft-RoCE makes one from any network interface: `modprobe rdma_rxe && rdma link add rxe0 type rxe netdev eth0`";
@@ -50,8 +53,26 @@ export class Device {
       const { symbols } = verbs();
       const found = addresses.find((item) => unsafeReadCString(symbols.ibv_get_device_name(item)) === this.name);
       if (found === undefined) throw new VerbsUserError("NO_DEVICE", `RDMA device "${this.name}" has gone`);
-      return Context.unsafeAdopt(created("ibv_open_device", symbols.ibv_open_device(found)), this);
+      const context = symbols.ibv_open_device(found);
+      if (context === 0) throw openError(lastErrno(), found);
+      return Context.unsafeAdopt(context, this);
     });
+  }
+}
+
+/**
+ * libibverbs tries other names after the first file refused it, so errno may say ENOENT where permission is missing: the
+ * file itself is asked.
+ */
+function openError(errno: number, device: Address): VerbsError {
+  const { offset, size } = structs.device.fields.dev_name;
+  const file = join("/dev/infiniband", unsafeReadCString(device + offset, size));
+  if (!existsSync(file)) return new VerbsError("ibv_open_device", constants.errno.ENOENT, file);
+  try {
+    accessSync(file, fileConstants.R_OK | fileConstants.W_OK);
+    return new VerbsError("ibv_open_device", errno, file);
+  } catch {
+    return new VerbsError("ibv_open_device", constants.errno.EACCES, file);
   }
 }
 

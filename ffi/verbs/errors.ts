@@ -20,7 +20,10 @@ function hintFor(verb: string, code: string): string | undefined {
   if (code === "ENOMEM") return "a device limit or the memory-lock limit (`ulimit -l`) is reached";
   if (code === "EFAULT" && verb.startsWith("ibv_reg")) return "the range is not mapped, or not writable";
   if ((code === "EACCES" || code === "EPERM") && (verb === "ibv_open_device" || verb === "ibv_create_comp_channel")) {
-    return "no permission on /dev/infiniband/uverbs*: run as root or join the group that owns it";
+    return "no permission on the device's file: run as root or join the group that owns it";
+  }
+  if (code === "ENOENT" && verb === "ibv_open_device") {
+    return "the kernel knows the device, but its file is not here: load ib_uverbs, or pass /dev/infiniband to the container";
   }
   return undefined;
 }

@@ -93,12 +93,14 @@ export abstract class WorkRequestList {
     const word = ((last * this.#size) >>> 2) + NEXT;
     this.words[word] = 0;
     this.words[word + 1] = 0;
+    this.#bad.setAddress(0, 0);
     const status = post(queue, this.#buffer.address, this.#bad.address);
     const errno = status === -1 ? lastErrno() : Math.abs(status);
     if (last < this.capacity - 1) this.#link(last);
     if (status === 0) return;
-    const posted = (this.#bad.getAddress(0) - this.#buffer.address) / this.#size;
-    throw new PostError(verb, errno, posted, this.count);
+    // A provider that names no request has taken none.
+    const bad = this.#bad.getAddress(0);
+    throw new PostError(verb, errno, bad === 0 ? 0 : (bad - this.#buffer.address) / this.#size, this.count);
   }
 
   #link(index: number): void {

@@ -61,7 +61,8 @@ describe("a VerbsError", () => {
     ["ibv_create_qp", 12, "ENOMEM", "limit"],
     ["ibv_post_send", 12, "ENOMEM", "the queue is full"],
     ["ibv_reg_mr", 14, "EFAULT", "not mapped"],
-    ["ibv_open_device", 13, "EACCES", "/dev/infiniband/uverbs"],
+    ["ibv_open_device", 13, "EACCES", "no permission on the device's file"],
+    ["ibv_open_device", 2, "ENOENT", "pass /dev/infiniband to the container"],
     ["ibv_alloc_dm", 95, "EOPNOTSUPP", "does not offer this"],
     ["ibv_modify_qp", 22, "EINVAL", ""],
   ] as const) {
