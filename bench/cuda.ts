@@ -121,6 +121,10 @@ const crossovers = paths.map((gpus) => ({
 for (const gpus of paths)
   for (const shape of shapes) for (const way of waysTo(gpus, shape)) await measure(gpus, shape, way);
 
+if (about.devices.some((name) => name.startsWith("kvwire stand-in"))) {
+  console.log(`rehearsed on the stand-in: ${rows.length} cases verified; no figure comes from it`);
+  process.exit(0);
+}
 console.log(
   table(
     ["path", "pool", "pages", "way", "GB/s", "limit", "limit GB/s", "ratio", "target"],

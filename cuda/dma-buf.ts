@@ -29,8 +29,7 @@ export class DmaBuf extends Resource {
    */
   static export(device: Device, address: number): DmaBuf {
     const { driver } = device.runtime;
-    device.select();
-    const allocation = allocationOf(device.runtime, address);
+    const allocation = allocationOf(device, address);
     const range = { base: allocation.base, byteLength: Math.ceil(allocation.byteLength / hostPage) * hostPage };
     const ask = (flags: number): void =>
       driver.call(

@@ -6,7 +6,6 @@ import { Event } from "./event.ts";
 import { ipcEventHandle, ipcMemoryHandle } from "./layouts.ts";
 import { Memory } from "./memory.ts";
 import { allocationOf } from "./pointer-attributes.ts";
-import type { CudaRuntime } from "./runtime.ts";
 import { passesHandlesByPointer } from "./symbols.ts";
 
 /** What another process of the host needs to open device memory. */
@@ -20,11 +19,13 @@ export interface ExportedMemory {
 }
 
 /**
- * Exports the `cudaMalloc` allocation that `address` lies in. Memory of the virtual memory API (expandable segments, memory
- * pools) cannot be exported this way. The allocation must live until every process has closed its mapping.
+ * Exports the `cudaMalloc` allocation on `device` that `address` lies in. Memory of the virtual memory API (expandable segments, memory
+ * pools) cannot be exported this way. The allocation must live until every process has closed its mapping. The driver cuts allocations of less than 2 MiB out of
+ * a larger block, and it is the block that peers get to map.
  */
-export function exportMemory(runtime: CudaRuntime, address: Address): ExportedMemory {
-  const { base, byteLength } = allocationOf(runtime, address);
+export function exportMemory(device: Device, address: Address): ExportedMemory {
+  const { runtime } = device;
+  const { base, byteLength } = allocationOf(device, address);
   runtime.call("cudaIpcGetMemHandle", runtime.out.address, base);
   return { handle: runtime.out.bytes.slice(0, ipcMemoryHandle.byteLength), offset: address - base, byteLength };
 }

@@ -1,7 +1,6 @@
-import { Glob } from "bun";
-import { existsSync } from "node:fs";
+import { Glob, which } from "bun";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** A library of the toolkit or of the driver: what it is called on disk, and where wheels of PyPI keep it. */
 export interface CudaLibrary {
@@ -86,16 +85,21 @@ export function candidates(
 }
 
 function pythonFolders(environment: NodeJS.ProcessEnv): string[] {
-  const prefixes = [environment["VIRTUAL_ENV"], environment["CONDA_PREFIX"], "/usr/local", "/usr"];
-  return prefixes
+  const python = which("python3", { PATH: environment["PATH"] ?? "" });
+  const prefixes = [
+    environment["VIRTUAL_ENV"],
+    environment["CONDA_PREFIX"],
+    ...(python ? [dirname(dirname(python))] : []),
+    "/usr/local",
+    "/usr",
+  ];
+  return [...new Set(prefixes)]
     .filter((prefix) => prefix !== undefined)
     .flatMap((prefix) => [join(prefix, "lib/python3*/site-packages"), join(prefix, "lib/python3*/dist-packages")]);
 }
 
 function matching(pattern: string): string[] {
   if (!pattern.includes("*")) return [pattern];
-  const found = existsSync("/")
-    ? [...new Glob(pattern.slice(1)).scanSync({ cwd: "/", absolute: true, followSymlinks: true })]
-    : [];
+  const found = [...new Glob(pattern.slice(1)).scanSync({ cwd: "/", absolute: true, followSymlinks: true })];
   return found.length > 0 ? found : [pattern];
 }

@@ -1,6 +1,7 @@
 import type { Address } from "../ffi/runtime/index.ts";
 import { memoryTypes, type MemoryType, type PointerAttribute } from "./constants.ts";
 import { pointerAttributes as layout } from "./layouts.ts";
+import type { Device } from "./device.ts";
 import type { CudaRuntime } from "./runtime.ts";
 
 export interface PointerAttributes {
@@ -31,16 +32,18 @@ export interface AddressRange {
   readonly byteLength: number;
 }
 
-/** The whole allocation that a device address lies in: `cuMemGetAddressRange`. */
-export function allocationOf(runtime: CudaRuntime, address: Address): AddressRange {
-  const { driver } = runtime;
+/** The whole allocation on `device` that an address lies in: `cuMemGetAddressRange`. */
+export function allocationOf(device: Device, address: Address): AddressRange {
+  const { driver } = device.runtime;
+  device.select();
   driver.call("cuMemGetAddressRange_v2", driver.out.address, driver.out.address + 8, address);
   return { base: driver.out.getAddress(0), byteLength: driver.out.getAddress(8) };
 }
 
-/** `cuPointerGetAttribute`, for attributes that are yes or no. */
-export function pointerIs(runtime: CudaRuntime, attribute: PointerAttribute, address: Address): boolean {
-  const { driver } = runtime;
+/** `cuPointerGetAttribute`, for attributes that are yes or no, of an address on `device`. */
+export function pointerIs(device: Device, attribute: PointerAttribute, address: Address): boolean {
+  const { driver } = device.runtime;
+  device.select();
   driver.out.bytes.fill(0);
   driver.call("cuPointerGetAttribute", driver.out.address, attribute, address);
   return driver.out.u32[0] !== 0;

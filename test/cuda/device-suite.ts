@@ -240,12 +240,12 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
     });
 
     test("another process writes into exported memory and its event says when", async () => {
-      using memory = device.allocate(1 << 20);
+      using memory = device.allocate(1 << 21);
       using zero = device.createEvent({ interprocess: true });
       fill(stream, memory, 0);
       zero.record(stream);
-      const { handle, offset, byteLength } = exportMemory(runtime, memory.address + 4096);
-      expect({ offset, byteLength: byteLength >= 1 << 20 }).toEqual({ offset: 4096, byteLength: true });
+      const { handle, offset, byteLength } = exportMemory(device, memory.address + 4096);
+      expect({ offset, byteLength: byteLength >= 1 << 21 }).toEqual({ offset: 4096, byteLength: true });
       const child = Bun.spawn([process.execPath, join(import.meta.dir, "ipc-child.ts")], {
         env: { ...process.env, ...ground().environment },
         stdin: "pipe",
@@ -270,7 +270,7 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
 
     test("what a process exported it cannot open itself", () => {
       using memory = device.allocate(4096);
-      const { handle, byteLength } = exportMemory(runtime, memory.address);
+      const { handle, byteLength } = exportMemory(device, memory.address);
       expect(() => PeerMemory.open(device, { handle, byteLength })).toThrow(
         expect.objectContaining({ name: "CudaError", call: "cudaIpcOpenMemHandle" }),
       );

@@ -19,7 +19,8 @@ export class GpuPool extends TestPool {
     this.#device = CudaRuntime.open().device(ordinal);
     this.#stream = this.#device.createStream();
     this.#staging = this.#device.allocatePinned(this.pageBytes);
-    const bytes = this.pages * this.pageBytes;
+    // The driver cuts smaller allocations out of one block, and exports the block.
+    const bytes = Math.max(this.pages * this.pageBytes, 2 << 20);
     this.#memories = Array.from({ length: this.buffers }, () => this.#device.allocate(bytes));
     const heads = mla ? ({ attention: "mla", kvHeadNum: 1, totalKvHeadNum: 1 } as const) : {};
     this.args = { ...this.args, ...heads, kvDataPtrs: this.#memories.map(({ address }) => address) };

@@ -2,7 +2,8 @@ import { copy, type Device, type ExportedMemory, exportMemory } from "../../../c
 import type { ExposedMemory, Place, Scratch } from "../host/index.ts";
 import type { RegisteredBuffer } from "../transport.ts";
 
-const SCRATCH_BYTES = 4096;
+/** A block of the driver's own: smaller ones share theirs, which would be mapped with them. */
+const SCRATCH_BYTES = 2 * 1024 * 1024;
 
 /** A KV pool on a GPU, and aux slots in shared memory, as senders of this host reach them. */
 export class ExposedPool implements ExposedMemory {
@@ -19,7 +20,7 @@ export class ExposedPool implements ExposedMemory {
     this.places = buffers.map(({ address, byteLength, gpu, share }) =>
       gpu === undefined
         ? { address, byteLength, ...(share ? { share } : {}) }
-        : this.#place(address, byteLength, exportMemory(device.runtime, address)),
+        : this.#place(address, byteLength, exportMemory(device, address)),
     );
   }
 
@@ -28,7 +29,7 @@ export class ExposedPool implements ExposedMemory {
   openScratch(): Scratch {
     const memory = this.#device.allocate(SCRATCH_BYTES);
     return {
-      place: this.#place(memory.address, SCRATCH_BYTES, exportMemory(this.#device.runtime, memory.address)),
+      place: this.#place(memory.address, SCRATCH_BYTES, exportMemory(this.#device, memory.address)),
       read: (byteLength) => {
         using stream = this.#device.createStream();
         using host = this.#device.allocatePinned(byteLength);

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { describePlan, planAux, type PagePlanRequest, planPages } from "../../../lib/planner/index.ts";
+import { PlanCursor } from "../../../lib/transports/pairs/index.ts";
 import {
   applyPlan,
   byteAddress,
@@ -232,5 +233,47 @@ test("a plan describes itself in one line", () => {
     const { request } = randomCase(random, "mla", { maxWriteBytes: 1 });
     const plan = planPages(request);
     expect(describePlan(plan)).toBe(`${plan.bytes} writes, ${plan.bytes} bytes, ${plan.bytes} segments`);
+  });
+});
+
+type Write = readonly [destination: number, source: number, length: number];
+
+const inOrder = (writes: readonly Write[]): Write[] => writes.toSorted(([a], [b]) => a - b);
+
+test("groups, repeated in every buffer, are the writes of the plan, whatever the turns they are taken in", () => {
+  let round = 0;
+  forSeeds(70_000, 200, (random) => {
+    round++;
+    const plan = planPages(randomCase(random, round % 2 ? "mha" : "mla", { gatherLimit: 1 }).request);
+    const cursor = new PlanCursor(plan);
+    const taken: Write[] = [];
+    const maxBytes = [1, 4096, 1 << 20][round % 3]!;
+    for (;;) {
+      const range = cursor.takeGroup(1 + (round % 7), maxBytes);
+      if (range === undefined) break;
+      const { one, from, to, destinationBases, sourceBases } = range;
+      expect(to).toBeGreaterThan(from);
+      for (let buffer = 0; buffer < sourceBases.length; buffer++) {
+        for (let i = from; i < to; i++) {
+          taken.push([
+            destinationBases[buffer]! + one.destination[i]!,
+            sourceBases[buffer]! + one.segmentSource[i]!,
+            one.length[i]!,
+          ]);
+        }
+      }
+    }
+    expect(cursor.done).toBe(true);
+    const planned = Array.from({ length: plan.writeCount }, (_, i): Write => {
+      return [plan.destination[i]!, plan.segmentSource[i]!, plan.length[i]!];
+    });
+    expect(inOrder(taken)).toEqual(inOrder(planned));
+  });
+});
+
+test("a plan that gathers has no groups: its writes have several segments", () => {
+  forSeeds(80_000, 50, (random) => {
+    const plan = planPages(randomCase(random, "mha", { gatherLimit: 8 }).request);
+    expect(plan.groups === undefined).toBe(plan.segmentCountTotal !== plan.writeCount);
   });
 });

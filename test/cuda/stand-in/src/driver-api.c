@@ -17,7 +17,7 @@ int cuDeviceGetName(char *name, int length, int device) {
   LOCKED((snprintf(name, (size_t)length, "kvwire stand-in %d (host memory)", device), SUCCESS));
 }
 int cuMemGetAddressRange_v2(uintptr_t *base, size_t *bytes, void *address) {
-  LOCKED(memory_range(address, base, bytes) ? SUCCESS : INVALID_VALUE);
+  LOCKED(!has_context ? INVALID_CONTEXT : memory_range(address, base, bytes) ? SUCCESS : INVALID_VALUE);
 }
 int cuMemGetHandleForAddressRange(void *handle, void *address, size_t bytes, int type, uint64_t flags) {
   (void)handle, (void)address, (void)bytes, (void)type, (void)flags;
@@ -26,10 +26,10 @@ int cuMemGetHandleForAddressRange(void *handle, void *address, size_t bytes, int
 int cuPointerGetAttribute(int *value, int which, void *address) {
   uintptr_t base;
   size_t bytes;
-  LOCKED(memory_range(address, &base, &bytes) ? (*value = which == 10, SUCCESS) : INVALID_VALUE);
+  LOCKED(!has_context ? INVALID_CONTEXT : memory_range(address, &base, &bytes) ? (*value = which == 10, SUCCESS) : INVALID_VALUE);
 }
 int cuModuleLoadData(const void **module, const void *data) {
-  LOCKED(memcmp(data, image, sizeof image) == 0 ? (*module = image, SUCCESS) : INVALID_IMAGE);
+  LOCKED(!has_context ? INVALID_CONTEXT : memcmp(data, image, sizeof image) == 0 ? (*module = image, SUCCESS) : INVALID_IMAGE);
 }
 int cuModuleUnload(const void *module) { LOCKED(module == image ? SUCCESS : INVALID_HANDLE); }
 int cuModuleGetFunction(const void **function, const void *module, const char *name) {
@@ -44,7 +44,7 @@ int cuLaunchKernel(const void *function, unsigned gx, unsigned gy, unsigned gz, 
   (void)gy, (void)gz, (void)by, (void)bz, (void)shared;
   bool packed = !parameters && extra && extra[0] == (void *)1 && extra[2] == (void *)2 && !extra[4];
   if (!packed || gx == 0 || bx == 0 || bx > 1024) return INVALID_VALUE;
-  LOCKED(submit_kernel(stream, function, extra[1], *(size_t *)extra[3]));
+  LOCKED(!has_context ? INVALID_CONTEXT : submit_kernel(stream, function, extra[1], *(size_t *)extra[3]));
 }
 
 const char *nvrtcGetErrorString(int status) { return status ? "NVRTC_ERROR (stand-in)" : "NVRTC_SUCCESS"; }

@@ -33,6 +33,7 @@ struct Memory {
 static Memory *memories;
 static bool reach[MAX_DEVICES][MAX_DEVICES];
 _Thread_local int current_device;
+_Thread_local bool has_context;
 
 static Memory *containing(uintptr_t address, size_t bytes) {
   for (Memory *m = memories; m; m = m->next)

@@ -55,7 +55,12 @@ const char *cudaGetErrorString(int status) {
 }
 
 int cudaGetDeviceCount(int *count) { LOCKED((*count = device_count()) > 0 ? SUCCESS : NO_DEVICE); }
-int cudaSetDevice(int device) { LOCKED(is_device(device) ? answer(&current_device, device) : INVALID_DEVICE); }
+static int select_device(int device) {
+  if (!is_device(device)) return INVALID_DEVICE;
+  has_context = true;
+  return answer(&current_device, device);
+}
+int cudaSetDevice(int device) { LOCKED(select_device(device)); }
 
 static int attribute(int which) {
   switch (which) {

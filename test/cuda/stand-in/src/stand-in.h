@@ -59,6 +59,8 @@ enum memory_kind { DEVICE, PINNED, REGISTERED, PEER };
 typedef struct Memory Memory;
 // The calling thread's device, as cudaSetDevice left it.
 extern _Thread_local int current_device;
+// The driver's own calls work on the context of the calling thread, which only the runtime's calls give it.
+extern _Thread_local bool has_context;
 int memory_make(enum memory_kind kind, size_t bytes, void **address);
 int memory_register(void *address, size_t bytes);
 int memory_drop(enum memory_kind kind, void *address);

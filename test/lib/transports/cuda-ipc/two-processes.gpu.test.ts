@@ -70,7 +70,8 @@ for (const target of [0, 1]) {
       await completeMany(prefill, decode, 1, 10);
       const before = device.memory().free;
       await completeMany(prefill, decode, 11, 1010);
-      expect(before - device.memory().free).toBeLessThanOrEqual(0);
+      // The driver takes memory in blocks of 2 MiB; a mapping or a stream a room would be hundreds of them.
+      expect(before - device.memory().free).toBeLessThanOrEqual(4 << 20);
     }, 120_000);
   });
 }
