@@ -1,5 +1,4 @@
-import type { RegisteredBuffer } from "../../../../lib/transports/transport.ts";
-import type { InboundEnd, OutboundEnd, Transport } from "../../../../lib/transports/transport.ts";
+import type { InboundEnd, OutboundEnd, RegisteredBuffer, Transport } from "../../../../lib/transports/transport.ts";
 import { createVerbsTransport } from "../../../../lib/transports/verbs/index.ts";
 import { makeContext } from "../support/context.ts";
 import { drive, InboundLog, OutboundLog } from "../support/pair.ts";
@@ -11,6 +10,8 @@ export interface PairChoices {
   readonly options?: Record<string, unknown>;
   /** Of prefill only. */
   readonly sending?: Record<string, unknown>;
+  /** What decode offers, tampered with. */
+  readonly tamper?: (offer: { rails: { keys: number[] }[] }) => void;
 }
 
 export function openVerbs(
@@ -24,9 +25,10 @@ export function openVerbs(
   return transport;
 }
 
-/** Both ends of a verbs pair in one process, on one reactor. */
+/** Both ends of a verbs pair in one process, each on a reactor of its own, so that prefill can be stopped. */
 export class VerbsPair implements Disposable {
   readonly reactor = new PollReactor();
+  readonly prefillReactor = new PollReactor();
   readonly decode: Transport;
   readonly prefill: Transport;
   readonly inboundLog = new InboundLog();
@@ -34,11 +36,14 @@ export class VerbsPair implements Disposable {
   readonly inbound: InboundEnd;
   readonly outbound: OutboundEnd;
 
-  constructor({ source, target, options, sending }: PairChoices) {
+  stopped = false;
+
+  constructor({ source, target, options, sending, tamper }: PairChoices) {
     this.decode = openVerbs("decode", this.reactor, target, options);
-    this.prefill = openVerbs("prefill", this.reactor, source, { ...options, ...sending });
+    this.prefill = openVerbs("prefill", this.prefillReactor, source, { ...options, ...sending });
     this.inbound = this.decode.openInbound("prefill peer", this.inboundLog);
-    const offer: unknown = JSON.parse(JSON.stringify(this.inbound.offer));
+    const offer = JSON.parse(JSON.stringify(this.inbound.offer)) as { rails: { keys: number[] }[] };
+    tamper?.(offer);
     this.outbound = this.prefill.openOutbound("decode peer", offer, this.outboundLog);
   }
 
@@ -51,8 +56,10 @@ export class VerbsPair implements Disposable {
   }
 
   turn(): void {
-    const busy = this.outbound.step(performance.now() + 1);
-    this.reactor.turn(busy ? 0 : 1);
+    this.reactor.turn(0);
+    if (this.stopped) return;
+    this.prefillReactor.turn(0);
+    this.outbound.step(performance.now() + 1);
   }
 
   until(condition: () => boolean, timeoutMs = 20_000): void {
