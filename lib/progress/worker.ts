@@ -5,7 +5,7 @@
  */
 declare const self: Worker;
 
-import { EventFd } from "../../ffi/libc/index.ts";
+import { EventFd, yieldProcessor } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
 import { now } from "../clock.ts";
 import { KVTransferError } from "../errors.ts";
@@ -105,6 +105,8 @@ function run(progress: Progress, ring: CommandRing, reactor: PollReactor, contro
     const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
     if (spinning || !ring.empty) {
       if (reactor.wait(0)) lastProgressAt = turnAt;
+      // The peer may be waiting for this very processor.
+      else yieldProcessor();
       continue;
     }
     Atomics.store(control, Control.asleep, 1);

@@ -113,8 +113,7 @@ describe("a pair of managers", () => {
     const receiver = both.decode.createReceiver({ room: nextRoom++, bootstrapAddr: both.address });
     receiver.init([1], 0);
     expect(await receiver.done.catch((error: unknown) => error)).toMatchObject({ code: "PEER_FAILED" });
-    for (const each of [first, second]) (each.sender.clear(), each.receiver.clear());
-    receiver.clear();
+    for (const room of [first.sender, first.receiver, second.sender, second.receiver, receiver]) room.clear();
   });
 
   test("sides that disagree on the number of pages both fail, and say so", async () => {

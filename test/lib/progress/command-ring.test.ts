@@ -50,7 +50,9 @@ describe("CommandRing", () => {
   test("another thread reads what this one writes", async () => {
     const ring = CommandRing.allocate(2_048);
     const worker = new Worker(new URL("./ring-reader.ts", import.meta.url).href);
-    const answer = new Promise<number>((resolve) => (worker.onmessage = ({ data }) => resolve(data as number)));
+    const answer = new Promise<number>((resolve) => {
+      worker.addEventListener("message", ({ data }) => resolve(data as number));
+    });
     worker.postMessage(ring.shared);
     let expected = 0;
     for (let i = 0; i < 5_000;) {
