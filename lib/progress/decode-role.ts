@@ -216,6 +216,11 @@ export class DecodeRole implements PrefillPeersEvents {
     const { table, now, timeouts, self } = this.#dependencies;
     const tag = toTag(room.ref);
     const { pages, auxIndex, decodePrefixTokens } = destination;
+    const taken = this.owners.taken(pages, auxIndex);
+    if (taken) {
+      const message = `${taken} is lent to another room, which has not been released yet`;
+      return this.#fail(room, new KVTransferError("REJECTED", message, { step: "room" }));
+    }
     this.owners.assign(tag, pages, auxIndex);
     room.announced = true;
     room.waitingFor = "the last byte";

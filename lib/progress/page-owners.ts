@@ -32,6 +32,13 @@ export class PageOwners {
     return this.#aux.length;
   }
 
+  /** What of it a room that has not been released has already; undefined where all is free. */
+  taken(pages: Int32Array, auxIndex: number): string | undefined {
+    const page = pages.find((each) => this.#pages[each] !== 0);
+    if (page !== undefined) return `page ${page}`;
+    return this.#aux[auxIndex] ? `aux slot ${auxIndex}` : undefined;
+  }
+
   assign(tag: RoomTag, pages: Int32Array, auxIndex: number): void {
     for (const page of pages) this.#pages[page] = tag;
     this.#aux[auxIndex] = tag;

@@ -129,6 +129,27 @@ describe("a pair of managers", () => {
     receiver.clear();
   });
 
+  test("pages that another room has not given back are refused, not written twice", async () => {
+    const [first, second] = [open(), open()];
+    first.receiver.init([11, 12], 7);
+    await first.sender.known();
+    second.receiver.init([13, 12], 8);
+    const why = "page 12 is lent to another room, which has not been released yet";
+    expect(await second.receiver.done.catch((error: unknown) => error)).toMatchObject({
+      code: "REJECTED",
+      message: why,
+    });
+    const third = both.decode.createReceiver({ room: nextRoom++, bootstrapAddr: both.address });
+    third.init([13], 7);
+    expect(await third.done.catch((error: unknown) => error)).toMatchObject({
+      message: expect.stringContaining("aux slot 7"),
+    });
+    first.sender.init(2, 0);
+    first.sender.send([1, 2]);
+    await first.receiver.done;
+    for (const room of [first.sender, first.receiver, second.sender, second.receiver, third]) room.clear();
+  });
+
   test("SGLang's fake peer goes through the states", async () => {
     const sender = both.prefill.createSender({ room: 0, bootstrapAddr: "2.2.2.2:8998" });
     const receiver = both.decode.createReceiver({ room: 0, bootstrapAddr: "2.2.2.2:8998" });
