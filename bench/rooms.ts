@@ -91,7 +91,7 @@ async function measure(transport: string): Promise<{ first: number; alone: numbe
     await large.known();
     large.init(
       Array.from({ length: LARGE_PAGES }, (_, page) => 64 + ((page * 7_919) % LARGE_PAGES)),
-      room % 8,
+      7,
     );
     while (large.poll() !== KVPoll.Success) beside.push(await one(beside.length % 32));
     large.clear();

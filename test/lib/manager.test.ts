@@ -106,6 +106,8 @@ describe("a pair of managers", () => {
     });
     expect(second.receiver.failureException()).toMatchObject({ code: "ABORTED", message: "no memory" });
 
+    await second.receiver.released;
+
     const late = both.prefill.createSender({ room: nextRoom });
     late.abort();
     await late.done.catch(() => undefined);
@@ -113,6 +115,7 @@ describe("a pair of managers", () => {
     const receiver = both.decode.createReceiver({ room: nextRoom++, bootstrapAddr: both.address });
     receiver.init([1], 0);
     expect(await receiver.done.catch((error: unknown) => error)).toMatchObject({ code: "PEER_FAILED" });
+    await receiver.released;
     for (const room of [first.sender, first.receiver, second.sender, second.receiver, receiver]) room.clear();
   });
 
