@@ -5,6 +5,7 @@ import { createCmaTransport } from "./cma/index.ts";
 import { createCudaIpcTransport } from "./cuda-ipc/index.ts";
 import { rehearseTransport, type WaitingReactor } from "./rehearse.ts";
 import { createShmTransport } from "./shm/index.ts";
+import { openStaged } from "./staging/index.ts";
 import { createTcpTransport } from "./tcp/index.ts";
 import type { Transport, TransportContext, TransportData, TransportFactory } from "./transport.ts";
 
@@ -73,9 +74,9 @@ export async function openTransports(
     try {
       const factory = factories.get(name) ?? (await (late.get(name)?.() ?? loadFactory(name)));
       const context = contextFor(name);
-      const onGpu = HOST_MEMORY_ONLY.has(name) && context.buffers.some(({ gpu }) => gpu !== undefined);
-      if (HOST_MEMORY_ONLY.has(name) && !onGpu) rehearseTransport(factory, context, reactor);
-      const made = onGpu ? { unusable: "the pages are on a GPU, which it cannot read" } : factory(context);
+      const staged = HOST_MEMORY_ONLY.has(name) && context.buffers.some(({ gpu }) => gpu !== undefined);
+      if (HOST_MEMORY_ONLY.has(name) && !staged) rehearseTransport(factory, context, reactor);
+      const made = staged ? openStaged(name, factory, context) : factory(context);
       if ("unusable" in made) unusable.push(`${name}: ${made.unusable}`);
       else transports.push(made);
     } catch (error) {

@@ -66,6 +66,17 @@ export interface TransportContext {
    * Transports whose receiver places the bytes itself ask before every run.
    */
   mayWrite(tag: RoomTag, address: number, byteLength: number): boolean;
+  /** Where such transports receive instead, one landing a pair, if the processor cannot write to the pages. */
+  readonly landing?: () => Landing;
+}
+
+/** Memory in which bytes arrive before they are laid down where they belong. */
+export interface Landing {
+  /** The address of at least `byteLength` bytes, free until the next call. */
+  take(byteLength: number): number;
+  /** Lays down what arrived there, run behind run; in place when this returns. */
+  place(count: number, addressOf: (run: number) => number, lengthOf: (run: number) => number): void;
+  close(): void;
 }
 
 /** Work for one room: the pages of one chunk and, with the last chunk, the aux slot and the notification behind it. */

@@ -1,6 +1,6 @@
 import { IovecArena, type Socket } from "../../../ffi/libc/index.ts";
 import { NativeBuffer } from "../../../ffi/runtime/index.ts";
-import type { RoomTag } from "../transport.ts";
+import type { Landing, RoomTag } from "../transport.ts";
 import { DataFlag, MAX_FRAME_BYTES, MAX_FRAME_RUNS, RUN_BYTES, SENDER_HEADER_BYTES, SenderFrame } from "./frames.ts";
 
 /** What to do with the data of a room: `wrong` fails the pair. */
@@ -31,6 +31,7 @@ let sink: NativeBuffer | undefined;
 export class FrameReader {
   readonly #socket: Socket;
   readonly #events: FrameReaderEvents;
+  readonly #landing: Landing | undefined;
   readonly #header = NativeBuffer.allocate(SENDER_HEADER_BYTES);
   readonly #table = NativeBuffer.allocate(MAX_FRAME_RUNS * RUN_BYTES);
   readonly #vector = IovecArena.allocate(MAX_FRAME_RUNS);
@@ -39,9 +40,10 @@ export class FrameReader {
   #firstRun = 0;
   #discardLeft = 0;
 
-  constructor(socket: Socket, events: FrameReaderEvents) {
+  constructor(socket: Socket, events: FrameReaderEvents, landing?: Landing) {
     this.#socket = socket;
     this.#events = events;
+    this.#landing = landing;
   }
 
   /**
@@ -58,6 +60,10 @@ export class FrameReader {
       case "discard":
         return this.#readDiscarded();
     }
+  }
+
+  close(): void {
+    this.#landing?.close();
   }
 
   /** The room's data must not be placed any more, from this moment on. */
@@ -129,6 +135,10 @@ export class FrameReader {
     if (verdict === "discard") this.#phase = "discard";
     else {
       this.#checkRuns(tag);
+      if (this.#landing && this.#dataBytes > 0) {
+        this.#vector.clear();
+        this.#vector.push(this.#landing.take(this.#dataBytes), this.#dataBytes);
+      }
       this.#phase = "data";
       this.#firstRun = 0;
     }
@@ -168,6 +178,14 @@ export class FrameReader {
     const flags = this.#header.u32[3]!;
     const tag = this.#tag;
     this.#phase = "header";
+    if (placed && this.#dataBytes > 0) {
+      const at = (run: number, field: number): number => this.#table.getAddress(run * RUN_BYTES + field);
+      this.#landing?.place(
+        this.#runCount,
+        (run) => at(run, 0),
+        (run) => at(run, 8),
+      );
+    }
     if (flags & DataFlag.ENDS_BATCH) this.#events.batchEnded(tag);
     if (placed && flags & DataFlag.ENDS_ROOM) this.#events.roomEnded(tag, this.#header.getAddress(24));
   }

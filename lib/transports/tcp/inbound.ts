@@ -59,16 +59,20 @@ export class TcpInbound implements InboundEnd {
     const { context, options } = this.#setup;
     this.#socket = socket;
     this.#nonce = hello.nonce;
-    this.#reader = new FrameReader(socket, {
-      judge: (tag) => this.#judge(tag),
-      mayWrite: (tag, address, byteLength) => context.mayWrite(tag, address, byteLength),
-      batchEnded: (tag) => this.#send(ReceiverFrame.WRITTEN, tag),
-      roomEnded: (tag, totalBytes) => {
-        this.#expected.delete(tag);
-        this.#setup.events.arrived(tag, totalBytes);
+    this.#reader = new FrameReader(
+      socket,
+      {
+        judge: (tag) => this.#judge(tag),
+        mayWrite: (tag, address, byteLength) => context.mayWrite(tag, address, byteLength),
+        batchEnded: (tag) => this.#send(ReceiverFrame.WRITTEN, tag),
+        roomEnded: (tag, totalBytes) => {
+          this.#expected.delete(tag);
+          this.#setup.events.arrived(tag, totalBytes);
+        },
+        fenced: (tag) => this.#revoked.delete(tag),
       },
-      fenced: (tag) => this.#revoked.delete(tag),
-    });
+      context.landing?.(),
+    );
     this.#watch = context.reactor.watch(socket.fd, { readable: true }, ({ readable, writable, failed }) => {
       if (writable) this.#flush();
       if (readable || failed) this.#read();
@@ -184,6 +188,7 @@ export class TcpInbound implements InboundEnd {
   #release(): void {
     this.#watch?.close();
     this.#socket?.close();
+    this.#reader?.close();
     this.#expected.clear();
     this.#revoked.clear();
     this.#setup.onClose();

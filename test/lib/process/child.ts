@@ -75,7 +75,12 @@ async function obey(command: ChildCommand): Promise<object> {
     }
     case "state": {
       const room = rooms.get(command.room)!;
-      return { state: room.poll(), released: room.isReleased, error: room.failureException()?.toRecord() };
+      return {
+        state: room.poll(),
+        released: room.isReleased,
+        error: room.failureException()?.toRecord(),
+        transport: room.transferMetric().transport,
+      };
     }
     case "holds":
       return { holds: pool.holds(command.room, command.pages, command.slot) };

@@ -13,6 +13,7 @@ export const LANDED = Array.from({ length: 32 }, (_, page) => (page * 13 + 5) % 
 export interface State {
   readonly state: KVPoll;
   readonly released: boolean;
+  readonly transport?: string;
   readonly error?: { readonly code: string; readonly message: string; readonly status?: string };
 }
 
@@ -21,7 +22,7 @@ export type Choices = Partial<Omit<ChildStart, "role">> & { readonly environment
 /** Prefill on GPU 0, decode on GPU 1, unless told otherwise. */
 export function start(role: "prefill" | "decode", { environment, ...choices }: Choices = {}): Promise<Peer> {
   const gpu = { ordinal: role === "decode" ? 1 : 0 };
-  return Peer.start({ role, transport: "auto", leaseMs: 500, pool: SMALL, gpu, ...choices }, environment);
+  return Peer.start({ role, transport: "auto", leaseMs: 3000, pool: SMALL, gpu, ...choices }, environment);
 }
 
 export async function begin(prefill: Peer, decode: Peer, room: number, pages = SENT.length): Promise<void> {
@@ -63,9 +64,15 @@ export async function released(peer: Peer, room: number): Promise<State> {
 }
 
 /** A whole room, with its bytes looked at. */
-export async function complete(prefill: Peer, decode: Peer, room: number, pages?: number): Promise<void> {
+export async function complete(
+  prefill: Peer,
+  decode: Peer,
+  room: number,
+  pages?: number,
+  transport = "cuda-ipc",
+): Promise<void> {
   await begin(prefill, decode, room, pages);
-  expect(await ended(decode, room)).toMatchObject({ state: KVPoll.Success });
+  expect(await ended(decode, room)).toMatchObject({ state: KVPoll.Success, transport });
   const landed = LANDED.slice(0, pages ?? SENT.length);
   expect(await decode.ask({ do: "holds", room, pages: landed, slot: room % 8 })).toEqual({ holds: true });
   expect(await ended(prefill, room)).toMatchObject({ state: KVPoll.Success });

@@ -30,7 +30,6 @@ for (const target of [0, 1]) {
       async (_, ofPrefill) => {
         await using prefill = await start("prefill", ofPrefill);
         await using decode = await start("decode", decodeOn());
-        expect([prefill.transports, decode.transports]).toEqual([["cuda-ipc"], ["cuda-ipc"]]);
         for (const room of [1, 2, 3]) await complete(prefill, decode, room);
       },
       60_000,

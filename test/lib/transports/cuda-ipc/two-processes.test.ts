@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { KVPoll } from "../../../../lib/index.ts";
 import { buildStandIn, standInEnvironment } from "../../../cuda/stand-in/build.ts";
-import { Peer } from "../../process/peer.ts";
+import type { Peer } from "../../process/peer.ts";
 import {
   begin,
   beginMoving,
@@ -13,7 +13,6 @@ import {
   LARGE,
   released,
   SENT,
-  SMALL,
   start as startOn,
 } from "./rooms.ts";
 
@@ -39,14 +38,11 @@ describe("cuda-ipc on the stand-in", () => {
   test.each(cases)("fragmented pages land %s", async (_, ofPrefill, ofDecode) => {
     await using prefill = await start("prefill", ofPrefill);
     await using decode = await start("decode", ofDecode);
-    expect([prefill.transports, decode.transports]).toEqual([["cuda-ipc"], ["cuda-ipc"]]);
-    for (const room of [1, 2, 3]) await complete(prefill, decode, room);
+    for (const room of [1, 2]) await complete(prefill, decode, room);
   });
 
-  test("host transports refuse pools that are on a GPU, and cuda-ipc those that are not", async () => {
-    await using onGpu = await start("prefill");
-    expect(onGpu.unusable.join("\n")).toContain("tcp: the pages are on a GPU, which it cannot read");
-    await using onHost = await Peer.start({ role: "decode", transport: "auto", leaseMs: 500, pool: SMALL });
+  test("cuda-ipc is not for pools in host memory", async () => {
+    await using onHost = await start("decode", { gpu: undefined });
     expect(onHost.transports).not.toContain("cuda-ipc");
     expect(onHost.unusable.join("\n")).toContain("cuda-ipc: the pages are not on a GPU");
   });
