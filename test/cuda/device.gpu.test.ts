@@ -1,17 +1,8 @@
-import { CudaRuntime } from "../../cuda/index.ts";
 import { describeDevice } from "./device-suite.ts";
-
-const missing = ((): string | undefined => {
-  try {
-    CudaRuntime.open().deviceCount();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message.split(".")[0];
-  }
-})();
+import { gpuCount, noGpu } from "./gpus.ts";
 
 describeDevice(
-  missing === undefined ? "a real GPU" : `a real GPU (skipped: ${missing})`,
+  gpuCount > 0 ? "a real GPU" : `a real GPU (skipped: ${noGpu})`,
   () => ({ paths: {}, environment: {} }),
-  missing !== undefined,
+  gpuCount === 0,
 );

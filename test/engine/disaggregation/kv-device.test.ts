@@ -1,61 +1,13 @@
-import { expect, test } from "bun:test";
-import { join } from "node:path";
-import { z } from "zod";
+import { test } from "bun:test";
 import { buildStandIn, standInEnvironment } from "../../cuda/stand-in/build.ts";
-import { type ModelName, modelNames, modelsDirectory, readReferences } from "../references.ts";
-
-const main = join(import.meta.dir, "../../../engine/main.ts");
-const readySchema = z.object({ event: z.literal("ready"), url: z.string() });
-const infoSchema = z.looseObject({ disaggregation_bootstrap_port: z.number() });
-const answerSchema = z.looseObject({ output_ids: z.array(z.number()), text: z.string() });
-
-interface Server extends AsyncDisposable {
-  readonly url: string;
-  generate(body: object): Promise<z.infer<typeof answerSchema>>;
-}
-
-async function serve(model: ModelName, mode: "prefill" | "decode", gpu: number): Promise<Server> {
-  const args = ["--model-path", join(modelsDirectory, model), "--port", "0", "--max-total-tokens", "2048"];
-  const half = ["--disaggregation-mode", mode, "--disaggregation-bootstrap-port", "0"];
-  const pool = ["--kv-device", "cuda", "--base-gpu-id", String(gpu), "--log-level", "warn"];
-  const child = Bun.spawn([process.execPath, main, ...args, ...half, ...pool], {
-    env: { ...process.env, ...standInEnvironment(buildStandIn()), KVWIRE_STAND_IN_DELAY_US: "0" },
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const { value } = await child.stdout.getReader().read();
-  const { url } = readySchema.parse(JSON.parse(new TextDecoder().decode(value)));
-  return {
-    url,
-    generate: async (body) => {
-      const response = await fetch(`${url}/generate`, { method: "POST", body: JSON.stringify(body) });
-      expect(response.status).toBe(200);
-      return answerSchema.parse(await response.json());
-    },
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      expect(await child.exited).toBe(0);
-    },
-  };
-}
+import { modelNames } from "../references.ts";
+import { expectExactTokens } from "./gpu-engines.ts";
 
 test.each(modelNames)(
   "%s: with both pools in the stand-in's device memory, every reference prompt gives the exact tokens over cuda-ipc",
   async (model) => {
-    await using prefill = await serve(model, "prefill", 0);
-    await using decode = await serve(model, "decode", 1);
-    const info = infoSchema.parse(await (await fetch(`${prefill.url}/server_info`)).json());
-    for (const [index, reference] of (await readReferences(model)).entries()) {
-      const request = {
-        input_ids: reference.input_ids,
-        sampling_params: { temperature: 0, max_new_tokens: reference.greedy_ids.length },
-        bootstrap_host: "127.0.0.1",
-        bootstrap_port: info.disaggregation_bootstrap_port,
-        bootstrap_room: index + 1,
-      };
-      const [, answer] = await Promise.all([prefill.generate(request), decode.generate(request)]);
-      expect(answer.output_ids).toEqual(reference.greedy_ids);
-    }
+    const standIn = standInEnvironment(buildStandIn());
+    await expectExactTokens(model, [0, 1], { ...standIn, KVWIRE_STAND_IN_DELAY_US: "0" });
   },
   60_000,
 );

@@ -1,15 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { CudaRuntime } from "../../../../cuda/index.ts";
 import { KVPoll } from "../../../../lib/index.ts";
+import { gpuCount } from "../../../cuda/gpus.ts";
 import { beginHalf, type Choices, complete, completeMany, ended, LARGE, released, start } from "./rooms.ts";
-
-const gpus = ((): number => {
-  try {
-    return CudaRuntime.open().deviceCount();
-  } catch {
-    return 0;
-  }
-})();
 
 const kernel: Choices = {};
 const copies: Choices = { transportOptions: { "cuda-ipc": { kernelBelowBytes: 0 } } };
@@ -17,8 +10,8 @@ const staged: Choices = { transportOptions: { "cuda-ipc": { route: "staged" } } 
 
 /** What the stand-in's tests hold cuda-ipc to, on real GPUs. */
 for (const target of [0, 1]) {
-  const reason = gpus > target ? "" : ` (skipped: there are ${gpus} GPUs)`;
-  describe.skipIf(gpus <= target)(`cuda-ipc from GPU 0 to GPU ${target}${reason}`, () => {
+  const reason = gpuCount > target ? "" : ` (skipped: there are ${gpuCount} GPUs)`;
+  describe.skipIf(gpuCount <= target)(`cuda-ipc from GPU 0 to GPU ${target}${reason}`, () => {
     const decodeOn = (choices: Choices = {}): Choices => ({ ...choices, gpu: { ordinal: target } });
 
     test.each([
