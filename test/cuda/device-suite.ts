@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { fstatSync } from "node:fs";
 import { join } from "node:path";
 import {
   checksum,
@@ -7,7 +8,9 @@ import {
   CopyKernels,
   CudaRuntime,
   type Device,
+  DeviceAttribute,
   type DeviceMemory,
+  DmaBuf,
   exportEvent,
   exportMemory,
   fill,
@@ -266,6 +269,21 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
       expect(bytes.subarray(4096, 4096 + 8192)).toEqual(expected);
       child.stdin.end();
       expect(await child.exited).toBe(0);
+    });
+
+    test("device memory is exported as a dma-buf for network cards where the device can, and refused by name where not", () => {
+      using memory = device.allocate(3 << 20);
+      const { address } = memory;
+      if (device.attribute(DeviceAttribute.dmaBufSupported) === 0) {
+        expect(() => DmaBuf.export(device, address)).toThrow(expect.objectContaining({ kind: "CUDA_NOT_SUPPORTED" }));
+        return;
+      }
+      const buffer = DmaBuf.export(device, address + 4096);
+      expect(buffer.range.base).toBeLessThanOrEqual(address);
+      expect(buffer.range.base + buffer.range.byteLength).toBeGreaterThanOrEqual(address + (3 << 20));
+      expect(fstatSync(buffer.fd).ino).toBeGreaterThan(0);
+      buffer.close();
+      expect(() => fstatSync(buffer.fd)).toThrow("EBADF");
     });
 
     test("what a process exported it cannot open itself", () => {

@@ -13,6 +13,7 @@ import type { Reactor, Watch } from "../transport.ts";
 import type { Choice } from "./device-choice.ts";
 import type { RailAddress } from "./endpoint.ts";
 import type { Lane } from "./lane.ts";
+import { registerGpuMemory } from "./gpu-region.ts";
 import { KeyTable, type Range } from "./regions.ts";
 
 export interface RailOptions {
@@ -58,7 +59,11 @@ export class Rail {
       this.domain = this.context.allocateProtectionDomain();
       this.channel = this.context.createCompletionChannel();
       const access = writable ? Access.LOCAL_WRITE | Access.REMOTE_WRITE : 0;
-      const regions: MemoryRegion[] = ranges.map((range) => this.domain.registerMemory(range, { access }));
+      const regions: MemoryRegion[] = ranges.map((range) =>
+        range.gpu === undefined
+          ? this.domain.registerMemory(range, { access })
+          : registerGpuMemory(this.domain, range, range.gpu, access),
+      );
       this.localKeys = new KeyTable(
         ranges,
         regions.map(({ lkey }) => lkey),

@@ -3,15 +3,21 @@ import type { RegisteredBuffer } from "../transport.ts";
 export interface Range {
   readonly address: number;
   readonly byteLength: number;
+  /** The GPU that it is on, if it is on one. */
+  readonly gpu?: number;
 }
 
-/** The buffers as few ranges: those that touch become one registration. In order of address. */
-export function mergeRanges(buffers: readonly Pick<RegisteredBuffer, "address" | "byteLength">[]): Range[] {
-  const ranges: { address: number; byteLength: number }[] = [];
-  for (const { address, byteLength } of buffers.toSorted((a, b) => a.address - b.address)) {
+/**
+ * The buffers as few ranges: those that touch become one registration, unless they are on a GPU, where what touches need not
+ * be one allocation. In order of address.
+ */
+export function mergeRanges(buffers: readonly Pick<RegisteredBuffer, "address" | "byteLength" | "gpu">[]): Range[] {
+  const ranges: { address: number; byteLength: number; gpu?: number }[] = [];
+  for (const { address, byteLength, gpu } of buffers.toSorted((a, b) => a.address - b.address)) {
     if (byteLength === 0) continue;
     const last = ranges.at(-1);
-    if (last && address <= last.address + last.byteLength) {
+    if (gpu !== undefined) ranges.push({ address, byteLength, gpu });
+    else if (last && last.gpu === undefined && address <= last.address + last.byteLength) {
       last.byteLength = Math.max(last.byteLength, address + byteLength - last.address);
     } else ranges.push({ address, byteLength });
   }

@@ -91,6 +91,15 @@ describe("the stand-in", () => {
     expect(control.alive()).toEqual(nothing);
   });
 
+  test("a dma-buf that the driver cannot give is refused by name", () => {
+    const { output } = inChild(
+      `using memory = device.allocate(4096);
+       try { cuda.DmaBuf.export(device, memory.address) } catch (error) { console.log(error.kind, error.call) }`,
+      { KVWIRE_STAND_IN_DMA_BUF: "0" },
+    );
+    expect(output).toBe("CUDA_NOT_SUPPORTED cuMemGetHandleForAddressRange");
+  });
+
   test("a stream that does not finish is a deadline, not a hang", () => {
     const { output } = inChild(
       `const stream = device.createStream(), memory = device.allocate(64 << 20);

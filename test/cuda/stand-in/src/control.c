@@ -19,6 +19,8 @@ int device_count(void) {
 
 bool peers_reach_each_other(void) { return setting("KVWIRE_STAND_IN_PEERS", 1) != 0; }
 
+bool has_dma_buf(void) { return setting("KVWIRE_STAND_IN_DMA_BUF", 1) != 0; }
+
 uint32_t longest_delay_us(void) { return (uint32_t)setting("KVWIRE_STAND_IN_DELAY_US", 50); }
 
 // xorshift32, seeded once: with one seed and one order of calls, streams take their turns in one order.

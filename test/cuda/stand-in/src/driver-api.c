@@ -19,9 +19,15 @@ int cuDeviceGetName(char *name, int length, int device) {
 int cuMemGetAddressRange_v2(uintptr_t *base, size_t *bytes, void *address) {
   LOCKED(!has_context ? INVALID_CONTEXT : memory_range(address, base, bytes) ? SUCCESS : INVALID_VALUE);
 }
-int cuMemGetHandleForAddressRange(void *handle, void *address, size_t bytes, int type, uint64_t flags) {
-  (void)handle, (void)address, (void)bytes, (void)type, (void)flags;
-  LOCKED(NOT_SUPPORTED);
+// Like some GPUs, it does not know the mapping through PCIe (flag 1).
+static int dma_buf(int *fd, void *address, size_t bytes, int type, uint64_t flags) {
+  if (!has_context) return INVALID_CONTEXT;
+  if (!has_dma_buf() || flags != 0) return NOT_SUPPORTED;
+  bool aligned = (uintptr_t)address % 4096 == 0 && bytes % 4096 == 0;
+  return type == 1 && aligned ? memory_descriptor(address, fd) : INVALID_VALUE;
+}
+int cuMemGetHandleForAddressRange(void *fd, void *address, size_t bytes, int type, uint64_t flags) {
+  LOCKED(dma_buf(fd, address, bytes, type, flags));
 }
 int cuPointerGetAttribute(int *value, int which, void *address) {
   uintptr_t base;

@@ -158,6 +158,13 @@ bool memory_range(const void *address, uintptr_t *base, size_t *bytes) {
   return true;
 }
 
+int memory_descriptor(const void *address, int *fd) {
+  Memory *memory = containing((uintptr_t)address, 1);
+  if (!memory || memory->kind != DEVICE) return INVALID_VALUE;
+  *fd = fcntl(memory->fd, F_DUPFD_CLOEXEC, 0);
+  return *fd < 0 ? OUT_OF_MEMORY : SUCCESS;
+}
+
 void memory_attributes(const void *address, int *type, int *device) {
   Memory *memory = containing((uintptr_t)address, 1);
   *type = !memory ? 0 : in_arena((uintptr_t)address) ? 2 : 1;

@@ -66,6 +66,7 @@ static int attribute(int which) {
   switch (which) {
     case 16: return 2;   // multiprocessors
     case 40: return 1;   // copy engines
+    case 124: return has_dma_buf();
     case 125: return 1;  // interprocess events
     case 134: return -1; // NUMA node
     default: return 0;   // compute capability 0.0 and nothing of GPUDirect

@@ -38,6 +38,7 @@ extern pthread_mutex_t lock;
 extern volatile int callers;
 int device_count(void);
 bool peers_reach_each_other(void);
+bool has_dma_buf(void);
 uint32_t draw(uint32_t below);
 uint32_t longest_delay_us(void);
 // The status that the call must answer because a test asked for it, or SUCCESS.
@@ -67,6 +68,8 @@ int memory_drop(enum memory_kind kind, void *address);
 int memory_export(void *address, Handle *handle);
 int memory_import(const Handle *handle, void **address);
 bool memory_range(const void *address, uintptr_t *base, size_t *bytes);
+// A descriptor for the whole allocation, which the caller owns.
+int memory_descriptor(const void *address, int *fd);
 void memory_attributes(const void *address, int *type, int *device);
 // Where the bytes really are: NULL for a device address that is not, or no longer, allocated, or (for kernels, which pass
 // the device they run on) that the device cannot reach. -1 reaches everything: copies are staged where they must be.
