@@ -83,7 +83,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #lettingGo = false;
   #decodeOverAt = 0;
   #openLegs = 2;
-  readonly #decodeOver = Promise.withResolvers<void>();
+  /** Only a stream's end is waited for. */
+  #decodeOver: (() => void) | undefined;
 
   constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
     this.plan = plan;
@@ -356,7 +357,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       kind: "stream",
       head: { status: head!.status, fields: head!.fields, body: EMPTY },
       body: stream.readable,
-      closed: this.#decodeOver.promise,
+      closed: this.decode.ended ? Promise.resolve() : new Promise<void>((resolve) => (this.#decodeOver = resolve)),
     });
   }
 
@@ -414,7 +415,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     leg.worker.end(this.plan.tokens);
     if (leg === this.decode) {
       this.#decodeOverAt = performance.now();
-      this.#decodeOver.resolve();
+      this.#decodeOver?.();
     }
     if (--this.#openLegs > 0) return;
     this.endedAt = performance.now();
