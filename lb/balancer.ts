@@ -9,6 +9,7 @@ import {
   Fleet,
   FleetControl,
   HealthChecker,
+  PairQuarantine,
   type SharedState,
   type Worker,
   type WorkerSpec,
@@ -159,6 +160,7 @@ export class Balancer {
       fleet: this.fleet,
       prefillPolicy: this.#policies.prefill,
       decodePolicy: this.#policies.decode,
+      quarantine: new PairQuarantine(),
       rooms: new RoomIds(),
       ids: new RequestIds(),
       limits: {

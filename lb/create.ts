@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import { createApp } from "./app.ts";
-import { Balancer } from "./balancer.ts";
+import { Balancer, type BalancerParts } from "./balancer.ts";
 import { parseOptions, spreadBootstrapPorts, type OptionsInput } from "./config/index.ts";
 
 /** A Hono app to serve or to mount, and the handle that stops what runs behind it. */
@@ -12,6 +12,8 @@ export interface LoadBalancer {
 }
 
 /**
+ * `parts` may hold policies of your own, a pino logger, or state shared with other threads.
+ *
  * @example
  * const { app } = createLoadBalancer({
  *   prefill: [{ url: "http://10.0.0.1:30000", bootstrapPort: 8998 }],
@@ -19,8 +21,8 @@ export interface LoadBalancer {
  * });
  * Bun.serve({ fetch: app.fetch, idleTimeout: 0 });
  */
-export function createLoadBalancer(options: OptionsInput): LoadBalancer {
-  const balancer = new Balancer(spreadBootstrapPorts(parseOptions(options)));
+export function createLoadBalancer(options: OptionsInput, parts: BalancerParts = {}): LoadBalancer {
+  const balancer = new Balancer(spreadBootstrapPorts(parseOptions(options)), parts);
   balancer.addConfigured();
   return { app: createApp(balancer), balancer, close: () => balancer.close() };
 }

@@ -1,5 +1,5 @@
 export { createApp } from "./app.ts";
-export { Balancer } from "./balancer.ts";
+export { Balancer, type BalancerParts } from "./balancer.ts";
 export { ConfigError, optionsSchema, parseOptions, type Options, type OptionsInput } from "./config/index.ts";
 export { createLoadBalancer, type LoadBalancer } from "./create.ts";
 export type { Choice, Policy } from "./policy/index.ts";

@@ -1,57 +1,13 @@
-import type { SplicedBody } from "../request/index.ts";
 import type { UpstreamError } from "../upstream/index.ts";
-import type { Worker } from "../workers/index.ts";
 import { abortOn, ABORT_GRACE } from "./abort.ts";
 import { ClientStream, type ClientStreamOwner } from "./client-stream.ts";
-import { DONE_EVENT, firstEventEnd, refusalIn } from "./events.ts";
-import { errorBody, isCapacity, isTransferFailure, type Answer, type Blame, type Failure } from "./failure.ts";
+import { overdue, streamIdle } from "./deadlines.ts";
+import { DONE_EVENT, firstEventEnd } from "./events.ts";
+import { errorBody, type Answer, type Failure } from "./failure.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import type { TimeLimits } from "./limits.ts";
-
-/** Everything that one pair of requests is made of. */
-export interface AttemptPlan {
-  readonly path: string;
-  readonly prefill: Worker;
-  readonly decode: Worker;
-  /** Ours, on both legs: what `/abort_request` is called with. */
-  readonly rid: string;
-  readonly prefillFields: string;
-  readonly decodeFields: string;
-  readonly prefillBody: SplicedBody;
-  readonly decodeBody: SplicedBody;
-  /** Open new connections: an idle one has just failed. */
-  readonly fresh: boolean;
-  readonly stream: boolean;
-  readonly tokens: number;
-  /** Changes decode's bytes (a whole answer, or whole events), given prefill's answer once it is known to be needed. */
-  readonly rewrite: ((bytes: Buffer, events: boolean, prefill: Answer | undefined) => Buffer) | undefined;
-  /** `rewrite` needs prefill's answer: nothing is passed on before it. */
-  readonly awaitPrefill: boolean;
-  /** The client's own name or names for the request. */
-  readonly clientRid: string | readonly string[] | undefined;
-}
-
-export type Outcome =
-  | { readonly kind: "answer"; readonly answer: Answer }
-  | {
-      readonly kind: "stream";
-      readonly head: Answer;
-      readonly body: ReadableStream<Uint8Array>;
-      readonly closed: Promise<unknown>;
-    }
-  | { readonly kind: "failure"; readonly failure: Failure };
-
-/** Told of what happens in an attempt; must not throw. */
-export interface AttemptObserver {
-  /** A leg did well, or failed by its own fault. */
-  onVerdict(attempt: Attempt, worker: Worker, ok: boolean, reason: string): void;
-  onPrefillAnswer(attempt: Attempt): void;
-  onFirstOutput(attempt: Attempt): void;
-  /** `chunks` events came `gap` ms after the ones before. */
-  onOutput(attempt: Attempt, gap: number, chunks: number): void;
-  /** Both legs are over. */
-  onClosed(attempt: Attempt): void;
-}
+import type { AttemptObserver, AttemptPlan, Outcome } from "./plan.ts";
+import { refusalInEvent, refusalOf, transportFailure } from "./refusal.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -83,7 +39,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #lettingGo = false;
   #decodeOverAt = 0;
   #openLegs = 2;
-  readonly #decodeOver = Promise.withResolvers<void>();
+  /** Only a stream's end is waited for. */
+  #decodeOver: (() => void) | undefined;
 
   constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
     this.plan = plan;
@@ -135,50 +92,17 @@ export class Attempt implements LegOwner, ClientStreamOwner {
 
   /** Enforces the deadlines; called a few times a second. */
   sweep(now: number): void {
-    const { plan } = this;
     const limits = this.#limits;
-    if (this.#stream !== undefined && !this.decode.ended) {
+    if (this.phase === "streaming") {
       if (now - this.#lastOutputAt <= limits.idle) return;
       if (this.#behind) this.cancel("the client stopped reading");
-      else
-        this.#breakStream({
-          blame: "decode",
-          code: "stream_idle_timeout",
-          status: 504,
-          message: `decode sent nothing for ${limits.idle} ms`,
-        });
-      return;
-    }
-    const prefillLimit = limits.prefill + limits.prefillPerToken * plan.tokens;
-    if (this.#settled) {
+      else this.#breakStream(streamIdle(limits));
+    } else if (this.#settled) {
       // Decode is done with: a prefill that still has not answered by now never will.
       if (this.#decodeOverAt > 0 && now - this.#decodeOverAt > limits.prefillAfterDecode) this.#letGo();
-      return;
-    }
-    const elapsed = now - this.startedAt;
-    if (!this.prefill.ended && elapsed > prefillLimit) {
-      // Where neither has answered, either may be the one that the other waits for.
-      const blame: Blame = this.decode.head === undefined ? "pair" : "prefill";
-      this.#fail({
-        blame,
-        code: "prefill_timeout",
-        status: 504,
-        message: `prefill did not answer within ${prefillLimit} ms`,
-      });
-    } else if (plan.stream && this.prefill.ended && now - this.prefillAt > limits.firstOutput) {
-      this.#fail({
-        blame: "decode",
-        code: "first_output_timeout",
-        status: 504,
-        message: `decode gave no output within ${limits.firstOutput} ms of prefill's answer`,
-      });
-    } else if (!plan.stream && elapsed > limits.request) {
-      this.#fail({
-        blame: "decode",
-        code: "request_timeout",
-        status: 504,
-        message: `no answer within ${limits.request} ms`,
-      });
+    } else {
+      const failure = overdue(this, limits, now);
+      if (failure !== undefined) this.#fail(failure);
     }
   }
 
@@ -212,14 +136,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
 
   onLegFailure(leg: Leg, error: UpstreamError): void {
     if (this.#aborted) return this.#legOver(leg);
-    const timeout = error.code === "CONNECT_TIMEOUT";
-    const failure: Failure = {
-      blame: error.code === "STALE_CONNECTION" ? "balancer" : leg.name,
-      code: timeout ? `${leg.name}_connect_timeout` : `${leg.name}_failed`,
-      status: timeout ? 504 : 502,
-      message: error.message,
-      retry: "any",
-    };
+    const failure = transportFailure(leg.name, error);
     if (leg === this.decode && this.#stream !== undefined) this.#breakStream(failure);
     else if (this.#settled) this.#verdict(failure);
     else this.#fail(failure);
@@ -239,45 +156,12 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #prefillEnded(leg: Leg): void {
     this.prefillAt = performance.now();
     this.#observer.onPrefillAnswer(this);
-    const failure = this.#refusal(leg);
+    const failure = refusalOf(leg);
     if (failure === undefined) {
       this.#observer.onVerdict(this, leg.worker, true, "answered");
       if (this.plan.awaitPrefill) this.#mergeReady();
     } else if (this.#settled) this.#verdict(failure);
     else this.#fail(failure);
-  }
-
-  /** What a finished answer says against going on; undefined for a good one. */
-  #refusal(leg: Leg): Failure | undefined {
-    const { head } = leg;
-    if (head === undefined || (leg.ok && !leg.events)) return undefined;
-    const answer = leg.answer();
-    if (leg.ok) {
-      const verdict = refusalIn(answer.body);
-      return verdict && this.#refused(leg, verdict.status, verdict.message, undefined);
-    }
-    const capacity = isCapacity(head);
-    const failure = this.#refused(leg, head.status, `${leg.name} answered ${head.status}`, answer);
-    return capacity ? { ...failure, blame: "request", answer, status: head.status, retry: "other" } : failure;
-  }
-
-  #refused(leg: Leg, status: number, message: string, answer: Answer | undefined): Failure {
-    const own = status < 500 || leg.name === "decode";
-    const shown = own ? status : 502;
-    const text = answer ?? {
-      status: shown,
-      fields: ["content-type", "application/json"],
-      body: Buffer.from(errorBody(shown, `${leg.name}_refused`, message)),
-    };
-    const transfer = leg.name === "decode" && isTransferFailure(text.body);
-    return {
-      blame: status < 500 ? "request" : transfer ? "pair" : leg.name,
-      code: status < 500 ? `${leg.name}_refused` : `${leg.name}_failed`,
-      status: shown,
-      message,
-      ...(own ? { answer: text } : {}),
-      ...(status === 429 || status > 500 ? { retry: "other" as const } : {}),
-    };
   }
 
   #decodeEnded(leg: Leg): void {
@@ -301,7 +185,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       }
       return;
     }
-    const failure = this.#refusal(leg);
+    const failure = refusalOf(leg);
     if (failure !== undefined) return this.#fail(failure);
     this.#observer.onVerdict(this, leg.worker, true, "answered");
     if (!this.plan.awaitPrefill || this.prefill.ended) this.#wholeAnswer();
@@ -330,9 +214,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       const end = firstEventEnd(early);
       if (end < 0) return;
       this.#inspected = true;
-      const verdict = refusalIn(early.subarray(0, end));
-      if (verdict !== undefined)
-        return this.#fail(this.#refused(this.decode, verdict.status, verdict.message, undefined));
+      const failure = refusalInEvent("decode", early.subarray(0, end));
+      if (failure !== undefined) return this.#fail(failure);
       this.#observer.onVerdict(this, this.decode.worker, true, "first output");
     }
     if (this.plan.awaitPrefill && !this.prefill.ended) this.decode.pause();
@@ -356,7 +239,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       kind: "stream",
       head: { status: head!.status, fields: head!.fields, body: EMPTY },
       body: stream.readable,
-      closed: this.#decodeOver.promise,
+      closed: this.decode.ended ? Promise.resolve() : new Promise<void>((resolve) => (this.#decodeOver = resolve)),
     });
   }
 
@@ -369,6 +252,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     this.#verdict(failure);
     this.#stream?.fail(`data: ${errorBody(failure.status, failure.code, failure.message)}\n\n${DONE_EVENT}`);
     this.#drop(this.decode);
+    this.#letGo();
   }
 
   #fail(failure: Failure): void {
@@ -414,7 +298,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     leg.worker.end(this.plan.tokens);
     if (leg === this.decode) {
       this.#decodeOverAt = performance.now();
-      this.#decodeOver.resolve();
+      this.#decodeOver?.();
     }
     if (--this.#openLegs > 0) return;
     this.endedAt = performance.now();

@@ -1,11 +1,12 @@
 import type { ParsedRequest, RoomIds, RequestIds } from "../request/index.ts";
 import { bootstrapMembers, legBodies, sampleEdits } from "../request/index.ts";
 import type { Policy } from "../policy/index.ts";
-import type { Fleet, Worker } from "../workers/index.ts";
-import { Attempt, type AttemptObserver, type AttemptPlan, type Outcome } from "./attempt.ts";
+import type { Fleet, PairQuarantine, Worker } from "../workers/index.ts";
+import { Attempt } from "./attempt.ts";
 import type { Failure } from "./failure.ts";
 import { keyField } from "./forwarded.ts";
 import type { TimeLimits } from "./limits.ts";
+import type { AttemptObserver, AttemptPlan, Outcome } from "./plan.ts";
 import { rewriterFor } from "./rewrite.ts";
 
 export interface RetryOptions {
@@ -21,6 +22,7 @@ export interface JobContext {
   readonly fleet: Fleet;
   readonly prefillPolicy: Policy;
   readonly decodePolicy: Policy;
+  readonly quarantine: PairQuarantine;
   readonly rooms: RoomIds;
   readonly ids: RequestIds;
   readonly limits: TimeLimits;
@@ -72,11 +74,18 @@ export class Job {
   }
 
   async run(): Promise<Outcome> {
+    const { quarantine } = this.#context;
     let fresh = false;
     for (;;) {
       const outcome = await this.#once(fresh);
-      if (outcome.kind !== "failure" || this.#cancelled !== undefined) return outcome;
+      if (outcome.kind !== "failure") {
+        if (this.#attempt !== undefined) quarantine.succeeded(this.#attempt.plan);
+        return outcome;
+      }
       const { failure } = outcome;
+      if (failure.blame === "pair" && this.#attempt !== undefined)
+        quarantine.failed(this.#attempt.plan, performance.now());
+      if (this.#cancelled !== undefined) return outcome;
       if (!this.#mayRetry(failure)) return outcome;
       this.#retries++;
       // A connection that the worker had just closed says nothing: no waiting, and the next one is new.
@@ -105,7 +114,7 @@ export class Job {
   }
 
   /** Workers not yet tried, or all where none is left. */
-  #choose(role: "prefill" | "decode", policy: Policy): Worker | undefined {
+  #choose(role: "prefill" | "decode", policy: Policy, partner?: Worker): Worker | undefined {
     let workers = this.#candidates(role);
     if (workers.length === 0) return undefined;
     const limit = this.#context.maxPerPrefill;
@@ -113,6 +122,7 @@ export class Job {
       const free = workers.filter((worker) => worker.requests < limit);
       if (free.length > 0) workers = free;
     }
+    if (partner !== undefined) workers = this.#context.quarantine.partners(partner, workers, performance.now());
     if (this.#tried.size > 0) {
       const untried = workers.filter((worker) => !this.#tried.has(worker));
       if (untried.length > 0) workers = untried;
@@ -123,7 +133,7 @@ export class Job {
   #once(fresh: boolean): Promise<Outcome> {
     const { prefillPolicy, decodePolicy } = this.#context;
     const prefill = this.#choose("prefill", prefillPolicy);
-    const decode = prefill === undefined ? undefined : this.#choose("decode", decodePolicy);
+    const decode = prefill === undefined ? undefined : this.#choose("decode", decodePolicy, prefill);
     if (prefill === undefined || decode === undefined) {
       const role = prefill === undefined ? "prefill" : "decode";
       const message = `no ${role} worker is available`;

@@ -1,8 +1,9 @@
 import { parseRequest, RequestError, type Endpoint, type ParsedRequest } from "../request/index.ts";
 import type { Admission, Shed } from "../workers/index.ts";
-import type { Attempt, Outcome } from "./attempt.ts";
+import type { Attempt } from "./attempt.ts";
 import { forwardedFields } from "./forwarded.ts";
 import { Job, type JobContext } from "./job.ts";
+import type { Outcome } from "./plan.ts";
 import { answerResponse, errorResponse, failureResponse, ownFields, passedFields } from "./response.ts";
 import { Samples } from "./samples.ts";
 

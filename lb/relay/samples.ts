@@ -1,5 +1,6 @@
-import type { Attempt, Outcome } from "./attempt.ts";
+import type { Attempt } from "./attempt.ts";
 import { Job, type JobContext, type JobInput } from "./job.ts";
+import type { Outcome } from "./plan.ts";
 import { mergeSamples } from "./sample-answers.ts";
 import { mergeSampleStreams } from "./sample-streams.ts";
 

@@ -64,7 +64,6 @@ export function parseRequest(endpoint: Endpoint, body: Buffer): ParsedRequest {
 function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
   const { members, close } = scanBody(body);
   const edits: Edit[] = [];
-  const named = new Map<string, JsonMember>();
   let comma = false;
   for (const member of members) {
     comma = true;
@@ -73,17 +72,16 @@ function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
       edits.push({ start: member.keyStart, end: member.next < 0 ? member.end : member.next, text: "" });
       if (member.next < 0) comma = false;
     }
-    named.set(member.key, member);
   }
-  const sampling = samplingOf(endpoint, body, members, named);
+  const sampling = samplingOf(endpoint, body, members);
   if (sampling.samples > 1 && !endpoint.samples)
     throw refuse(`${endpoint.path} gives one sample, n is ${sampling.samples}`);
   for (const count of sampling.counts) {
     if (sampling.samples > 1) edits.push({ start: count.start, end: count.end, text: "1" });
   }
   edits.sort((a, b) => a.start - b.start);
-  const prompt = promptOf(endpoint, named);
-  const stream = named.get("stream");
+  const prompt = promptOf(endpoint, members);
+  const stream = last(members, "stream");
   return {
     endpoint,
     body,
@@ -96,18 +94,24 @@ function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
     streamMember: stream,
     merge:
       endpoint.dialect === "generate" &&
-      (asks(body, named, "return_logprob") || asks(body, named, "return_routed_experts")),
+      (asks(body, members, "return_logprob") || asks(body, members, "return_routed_experts")),
     seeds: sampling.seeds,
-    rid: ridOf(body, named.get("rid")),
-    model: stringOf(body, named.get("model")),
+    rid: ridOf(body, last(members, "rid")),
+    model: stringOf(body, last(members, "model")),
     prompt,
     tokens: tokensOf(prompt),
   };
 }
 
-function promptOf(endpoint: Endpoint, named: ReadonlyMap<string, JsonMember>): JsonMember | undefined {
+/** The last member of a name: of repeated ones, engines take it. Bodies have few, so that looking through them is cheapest. */
+function last(members: readonly JsonMember[], key: string): JsonMember | undefined {
+  for (let i = members.length - 1; i >= 0; i--) if (members[i]!.key === key) return members[i];
+  return undefined;
+}
+
+function promptOf(endpoint: Endpoint, members: readonly JsonMember[]): JsonMember | undefined {
   for (const key of endpoint.prompts) {
-    const member = named.get(key);
+    const member = last(members, key);
     if (member !== undefined && member.kind !== "null") return member;
   }
   return undefined;
@@ -137,14 +141,9 @@ interface Sampling {
 }
 
 /** OpenAI's `n` and `seed` are top-level, SGLang's stand in `sampling_params`, one object or one for each prompt. */
-function samplingOf(
-  endpoint: Endpoint,
-  body: Buffer,
-  members: readonly JsonMember[],
-  named: ReadonlyMap<string, JsonMember>,
-): Sampling {
+function samplingOf(endpoint: Endpoint, body: Buffer, members: readonly JsonMember[]): Sampling {
   if (endpoint.dialect === "openai") return sampling(body, [members], "seed");
-  const params = named.get("sampling_params");
+  const params = last(members, "sampling_params");
   if (params === undefined || (params.kind !== "object" && params.kind !== "array")) {
     return { samples: 1, counts: [], seeds: [] };
   }
@@ -209,8 +208,8 @@ function isTrue(body: Buffer, member: JsonMember): boolean {
   return TRUE_TEXT.has(String(valueOf(body, member)).toLowerCase());
 }
 
-function asks(body: Buffer, named: ReadonlyMap<string, JsonMember>, key: string): boolean {
-  const member = named.get(key);
+function asks(body: Buffer, members: readonly JsonMember[], key: string): boolean {
+  const member = last(members, key);
   if (member === undefined) return false;
   // One switch for each prompt of a batch.
   if (member.kind === "array") return body.subarray(member.start, member.end).includes("true");

@@ -34,7 +34,7 @@ export class ThreadPool {
     const { options, fleet } = this.#balancer;
     let bound = port;
     for (let i = 0; i < count; i++) {
-      const thread = new Worker(new URL("./thread.ts", import.meta.url).href);
+      const thread = new Worker(Bun.main);
       const serving = Promise.withResolvers<number>();
       thread.addEventListener("error", (event) => serving.reject(new Error(event.message)));
       thread.addEventListener("message", ({ data }: MessageEvent<FromThread>) => {

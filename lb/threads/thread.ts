@@ -29,23 +29,26 @@ async function start({ options, state, epoch, slots, port }: ThreadStart): Promi
   tell({ kind: "serving", port: server.port ?? port });
 }
 
-self.addEventListener("message", ({ data }: MessageEvent<ToThread>) => {
-  switch (data.kind) {
-    case "start":
-      start(data).catch((error: unknown) => tell({ kind: "failed", message: String(error) }));
-      break;
-    case "change":
-      balancer?.control.follow(data.change);
-      break;
-    case "expose":
-      void balancer?.ownMetrics().then((text) => tell({ kind: "exposed", id: data.id, text }));
-      break;
-    case "collected":
-      collecting.get(data.id)?.(data.text);
-      collecting.delete(data.id);
-      break;
-    case "drain":
-      if (balancer !== undefined) void drain(balancer).then(() => tell({ kind: "drained" }));
-      break;
-  }
-});
+/** Makes this thread one of those that serve: it waits for what the main thread tells it. */
+export function serveThread(): void {
+  self.addEventListener("message", ({ data }: MessageEvent<ToThread>) => {
+    switch (data.kind) {
+      case "start":
+        start(data).catch((error: unknown) => tell({ kind: "failed", message: String(error) }));
+        break;
+      case "change":
+        balancer?.control.follow(data.change);
+        break;
+      case "expose":
+        void balancer?.ownMetrics().then((text) => tell({ kind: "exposed", id: data.id, text }));
+        break;
+      case "collected":
+        collecting.get(data.id)?.(data.text);
+        collecting.delete(data.id);
+        break;
+      case "drain":
+        if (balancer !== undefined) void drain(balancer).then(() => tell({ kind: "drained" }));
+        break;
+    }
+  });
+}

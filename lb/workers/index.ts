@@ -3,6 +3,7 @@ export { ask, askAll, jsonOf, type Question, type Reply } from "./ask.ts";
 export { FleetControl, type FleetChange } from "./control.ts";
 export { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";
 export { Health } from "./health.ts";
+export { PairQuarantine } from "./quarantine.ts";
 export { SharedState } from "./shared-state.ts";
 export { Worker, type Role, type WorkerOptions, type WorkerSpec } from "./worker.ts";
 export { Fleet } from "./fleet.ts";
