@@ -23,7 +23,7 @@ test("a registry's address that cannot be dialled fails its own room and no othe
   sender.send([7]);
   await Promise.all([good.done, sender.done]);
   expect(pool.holds(1, [4], 0)).toBe(true);
-});
+}, 30_000);
 
 test("two instances that call themselves the same, behind two registries, keep a pair each", async () => {
   using pool = new TestPool();
@@ -45,7 +45,7 @@ test("two instances that call themselves the same, behind two registries, keep a
     expect(decode.figures.pairs).toBe(Math.min(room, 2));
   }
   expect([one.figures.pairs, two.figures.pairs]).toEqual([1, 1]);
-});
+}, 30_000);
 
 test("when the progress thread dies, every room fails with the cause, also those opened afterwards", async () => {
   using pool = new TestPool();
@@ -60,7 +60,7 @@ test("when the progress thread dies, every room fails with the cause, also those
   expect(late.poll()).toBe(KVPoll.Failed);
   await Promise.all([early.released, late.released]);
   await decode.close();
-});
+}, 30_000);
 
 test("closing a manager ends the rooms of SGLang's fake peer too", async () => {
   using pool = new TestPool();
@@ -69,4 +69,4 @@ test("closing a manager ends the rooms of SGLang's fake peer too", async () => {
   await fake.known();
   await decode.close();
   await expect(fake.done).rejects.toMatchObject({ code: "ABORTED" });
-});
+}, 30_000);
