@@ -48,6 +48,8 @@ export interface BalancerProcessOptions {
   readonly onLine?: (line: string) => void;
 }
 
+const listeningSchema = z.object({ msg: z.literal("listening"), host: z.string(), port: z.number() });
+
 /** A load balancer in a process of its own, on a free port of this host. */
 export function startBalancer({ prefill, decode, options = [], onLine }: BalancerProcessOptions): ServerProcess {
   const workers = [
@@ -57,7 +59,10 @@ export function startBalancer({ prefill, decode, options = [], onLine }: Balance
   return new ServerProcess({
     name: "load balancer",
     script: [BALANCER, ...workers, "--host", HOST, "--port", "0", ...options],
-    readUrl: (line) => /listening on (http:\/\/[^\s"/]+)/.exec(line)?.[1],
+    readUrl: (line) => {
+      const log = line.startsWith("{") ? listeningSchema.safeParse(JSON.parse(line)).data : undefined;
+      return log && `http://${log.host}:${log.port}`;
+    },
     ...(onLine ? { onLine } : {}),
   });
 }

@@ -1,4 +1,5 @@
-import type { SlotRef } from "../rooms/index.ts";
+import { asTransferError } from "../errors.ts";
+import type { RoomTable, SlotRef } from "../rooms/index.ts";
 
 /** What the engine's thread asks of the progress thread. Page indices travel beside the JSON, as they are. */
 export type Command =
@@ -17,3 +18,10 @@ export type Command =
   | { readonly op: "abort"; readonly ref: SlotRef; readonly reason: string }
   | { readonly op: "clear"; readonly ref: SlotRef }
   | { readonly op: "stop" };
+
+/** There is no progress thread any more to carry `command` out: the room that it opens fails with the reason. */
+export function refuse(table: RoomTable, command: Command, reason: unknown): void {
+  if (command.op !== "open-sender" && command.op !== "open-receiver") return;
+  table.fail(command.ref, asTransferError(reason, { step: "progress" }).forRoom(command.room));
+  table.release(command.ref);
+}

@@ -1,6 +1,6 @@
+import { KVTransferError } from "../errors.ts";
 import { KVPoll, type RoomTable } from "../rooms/index.ts";
 import type { Command } from "./command.ts";
-import { KVTransferError } from "../errors.ts";
 import { RoomBook, type RoomRecord } from "./room-book.ts";
 
 interface FakeRoom extends RoomRecord {
@@ -49,6 +49,10 @@ export class FakeRooms {
         this.#book.clear(room);
     }
     return true;
+  }
+
+  failAll(error: KVTransferError): void {
+    for (const room of this.#book) this.#end(room, error);
   }
 
   #end(room: FakeRoom, error?: KVTransferError): void {

@@ -1,29 +1,17 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import {
-  decodeRanksOf,
-  emptyPlan,
-  type KVLayout,
-  pairLayouts,
-  planAux,
-  PlanError,
-  planPages,
-  type WritePlan,
-} from "../planner/index.ts";
+import { PlanError } from "../planner/index.ts";
 import { encodeRelayed, type RelayedHeaders } from "../protocol/index.ts";
 import { KVPoll } from "../rooms/index.ts";
-import type { OutboundEnd, WriteBatch } from "../transports/transport.ts";
+import type { WriteBatch } from "../transports/transport.ts";
 import type { Command } from "./command.ts";
+import { DecodePeers } from "./decode-peers.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
-import { OutboundPair, type OutboundPairEvents } from "./outbound-pair.ts";
-import type { Destination, EarlyRoom, SenderRoom } from "./prefill-rooms.ts";
-import { RecentFailures } from "./recent-failures.ts";
+import { EarlyRooms } from "./early-rooms.ts";
+import type { OutboundPair, OutboundPairEvents } from "./outbound-pair.ts";
+import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 import { type LinkMessage, RegistryLink } from "./registry-link.ts";
 import { RoomBook } from "./room-book.ts";
-
-/** Planned at a time for one room and peer, so that planning a large room holds up nothing else. */
-const WRITES_PER_BATCH = 8_192;
-const BATCHES_IN_FLIGHT = 2;
-const KEEP_ALIVES_PER_LEASE = 5;
+import { RoomWriter } from "./room-writer.ts";
 
 /**
  * A prefill manager's progress: answers decode ranks that want to connect, gathers who wants a room's pages, and writes
@@ -34,12 +22,9 @@ export class PrefillRole implements OutboundPairEvents {
   readonly link: RegistryLink;
   readonly #dependencies: ProgressDependencies;
   readonly #byNumber = new Map<number, SenderRoom>();
-  readonly #early = new Map<number, EarlyRoom>();
-  readonly #recentFailures = new RecentFailures();
-  readonly #pairs = new Map<string, OutboundPair>();
-  readonly #flights = new Map<WriteBatch, { readonly room: SenderRoom; readonly destination: Destination }>();
-  #nextKeepAliveAt = 0;
-  #turn = 0;
+  readonly #early: EarlyRooms;
+  readonly #peers: DecodePeers;
+  readonly #writer: RoomWriter;
 
   constructor(dependencies: ProgressDependencies, registryAddress: string) {
     this.#dependencies = dependencies;
@@ -47,15 +32,24 @@ export class PrefillRole implements OutboundPairEvents {
     this.link = new RegistryLink(registryAddress, dependencies, {
       heard: (_, message) => this.#hear(message),
       members: (_, gone) => {
-        for (const { member, reason } of gone) this.#loseMember(member.id, member.epoch, reason);
+        for (const { member, reason } of gone) this.#peers.lose(member.id, member.epoch, reason);
       },
       rejoined: () => undefined,
       silent: () => this.#loseRegistry(),
     });
+    this.#peers = new DecodePeers(dependencies, this.link, this);
+    this.#writer = new RoomWriter(dependencies);
+    this.#early = new EarlyRooms({
+      layout: dependencies.self.layout,
+      now: dependencies.now,
+      capacity: dependencies.table.capacity,
+      waitMs: dependencies.timeouts.bootstrapMs,
+      dropped: ({ pair, room }, error) => this.#tellFailed(pair.member.id, room, error),
+    });
   }
 
   get pairCount(): number {
-    return this.#pairs.size;
+    return this.#peers.size;
   }
 
   get earlyRooms(): number {
@@ -97,17 +91,10 @@ export class PrefillRole implements OutboundPairEvents {
     }
   }
 
-  /** Hears the registry, then moves data until `until`: each pair in its turn, a different one first each time. */
+  /** Hears the registry, then moves data until `until`. */
   step(now: number, until: number): boolean {
-    let busy = this.link.step(now);
-    const pairs = [...this.#pairs.values()];
-    this.#turn++;
-    for (let i = 0; i < pairs.length; i++) {
-      const pair = pairs[(i + this.#turn) % pairs.length]!;
-      const share = now + ((until - now) * (i + 1)) / pairs.length;
-      busy = pair.step(Math.max(share, now)) || busy;
-    }
-    return busy;
+    const heard = this.link.step(now);
+    return this.#peers.step(now, until) || heard;
   }
 
   tick(now: number): void {
@@ -120,23 +107,8 @@ export class PrefillRole implements OutboundPairEvents {
         new KVTransferError("DEADLINE", message, { step: room.waitingFor, ...(peers ? { peer: peers } : {}) }),
       );
     }
-    for (const [number, early] of this.#early) {
-      if (now < early.deadlineAt) continue;
-      this.#dropEarly(
-        number,
-        new KVTransferError("DEADLINE", "prefill got no such request in time", { step: "bootstrap" }),
-      );
-    }
-    for (const pair of this.#pairs.values()) {
-      if (pair.ready || now < pair.deadlineAt) continue;
-      pair.fail(
-        new KVTransferError("DEADLINE", "the pair did not connect in time", { peer: pair.peer, step: "connect" }),
-      );
-    }
-    if (now >= this.#nextKeepAliveAt) {
-      this.#nextKeepAliveAt = now + this.#dependencies.timeouts.leaseMs / KEEP_ALIVES_PER_LEASE;
-      for (const pair of this.#pairs.values()) if (pair.rooms > 0) pair.keepAlive();
-    }
+    this.#early.tick(now);
+    this.#peers.tick(now);
   }
 
   get wakeAt(): number {
@@ -159,7 +131,7 @@ export class PrefillRole implements OutboundPairEvents {
   }
 
   close(): void {
-    for (const pair of this.#pairs.values()) pair.close();
+    this.#peers.close();
     this.link.close();
   }
 
@@ -170,7 +142,7 @@ export class PrefillRole implements OutboundPairEvents {
   }
 
   written(batch: WriteBatch): void {
-    const flight = this.#land(batch);
+    const flight = this.#writer.land(batch);
     if (!flight) return;
     const { room, destination } = flight;
     destination.bytes += batch.plan.bytes + (batch.last?.aux.bytes ?? 0);
@@ -180,34 +152,28 @@ export class PrefillRole implements OutboundPairEvents {
   }
 
   failed(batch: WriteBatch, error: KVTransferError): void {
-    const flight = this.#land(batch);
+    const flight = this.#writer.land(batch);
     if (!flight) return;
     this.#fail(flight.room, error);
     this.#releaseIfLanded(flight.room);
   }
 
   lost(pair: OutboundPair, error: KVTransferError): void {
-    this.#pairs.delete(pair.id);
-    const named =
-      error.code === "NATIVE" ? new KVTransferError("PEER_LOST", error.message, { ...error.toRecord() }) : error;
     for (const room of this.rooms) {
       const destination = room.destinations.get(pair);
       if (!destination) continue;
-      this.#fail(room, named);
+      this.#fail(room, error);
       // The end is closed: it writes nothing more, and reports nothing more either.
-      for (const batch of destination.inFlight) this.#land(batch);
+      for (const batch of destination.inFlight) this.#writer.land(batch);
       this.#releaseIfLanded(room);
     }
-    for (const [number, early] of this.#early) if (early.destinations.has(pair)) this.#dropEarly(number, named);
+    this.#early.dropAllOf(pair, error);
   }
 
   // Rooms.
 
   #open(command: Extract<Command, { op: "open-sender" }>): void {
     const { now, timeouts } = this.#dependencies;
-    const early = this.#early.get(command.room);
-    this.#early.delete(command.room);
-    this.#recentFailures.forget(command.room);
     const room: SenderRoom = {
       ref: command.ref,
       room: command.room,
@@ -222,7 +188,7 @@ export class PrefillRole implements OutboundPairEvents {
       inFlight: 0,
       writingSince: 0,
       writingMs: 0,
-      destinations: early?.destinations ?? new Map(),
+      destinations: this.#early.take(command.room),
     };
     this.rooms.open(room);
     this.#byNumber.set(command.room, room);
@@ -250,7 +216,7 @@ export class PrefillRole implements OutboundPairEvents {
       room.deadlineAt = now() + timeouts.transferMs;
     }
     try {
-      for (const destination of room.destinations.values()) this.#pump(room, room.source, destination);
+      for (const destination of room.destinations.values()) this.#writer.pump(room, room.source, destination);
     } catch (error) {
       // A plan that cannot be made: the two sides disagree on layouts or page numbers.
       const details = { step: "plan", peer: first.pair.peer, cause: error };
@@ -259,63 +225,6 @@ export class PrefillRole implements OutboundPairEvents {
     }
     for (const { done } of room.destinations.values()) if (!done) return;
     this.#succeed(room);
-  }
-
-  /** Queues what may be written to one decode rank now. */
-  #pump(room: SenderRoom, source: NonNullable<SenderRoom["source"]>, destination: Destination): void {
-    const { pages: from, auxIndex } = source;
-    const { pages: to, pair } = destination;
-    if (destination.room.dummy) {
-      destination.done = room.complete;
-      return;
-    }
-    if (from.length !== to.length) {
-      throw new KVTransferError(
-        "REJECTED",
-        `prefill has ${from.length} pages for the room, decode made room for ${to.length}`,
-      );
-    }
-    const end = pair.end;
-    if (!end) throw new KVTransferError("PEER_LOST", "the pair is not connected", { peer: pair.peer });
-    const layout = this.#dependencies.self.layout;
-    const step = pagesPerBatch(layout, pair.member.layout);
-    while (destination.inFlight.size < BATCHES_IN_FLIGHT && !destination.lastQueued) {
-      const until = Math.min(room.supplied, destination.planned + step);
-      const last = room.complete && until === from.length;
-      if (until === destination.planned && !last) return;
-      const plan = planPages({
-        ...sides(layout, pair, end),
-        sourcePages: from.subarray(destination.planned, until),
-        destinationPages: to.subarray(destination.planned, until),
-        gatherLimit: end.gatherLimit,
-      });
-      destination.planned = until;
-      this.#launch(room, destination, end, plan, last ? auxIndex : undefined);
-    }
-  }
-
-  #launch(
-    room: SenderRoom,
-    destination: Destination,
-    end: OutboundEnd,
-    plan: WritePlan,
-    auxIndex: number | undefined,
-  ): void {
-    const { tag, auxIndex: destinationIndex } = destination.room;
-    let batch: WriteBatch = { tag, plan };
-    if (auxIndex !== undefined) {
-      const layout = this.#dependencies.self.layout;
-      const aux = destination.sendsAux
-        ? planAux({ ...sides(layout, destination.pair, end), sourceIndex: auxIndex, destinationIndex })
-        : emptyPlan;
-      destination.lastQueued = true;
-      const before = [...destination.inFlight].reduce((sum, each) => sum + each.plan.bytes, destination.bytes);
-      batch = { tag, plan, last: { aux, totalBytes: before + plan.bytes + aux.bytes } };
-    }
-    destination.inFlight.add(batch);
-    if (room.inFlight++ === 0) room.writingSince = this.#dependencies.now();
-    this.#flights.set(batch, { room, destination });
-    end.write(batch);
   }
 
   #succeed(room: SenderRoom): void {
@@ -329,10 +238,10 @@ export class PrefillRole implements OutboundPairEvents {
 
   #fail(room: SenderRoom, error: KVTransferError): void {
     if (!this.rooms.fail(room, error)) return;
-    this.#recentFailures.add(room.room, error, this.#dependencies.now());
+    this.#early.failed(room.room, error);
     for (const destination of room.destinations.values()) {
       destination.pair.end?.cancel(destination.room.tag, error);
-      this.#tellFailed(destination, error);
+      this.#tellFailed(destination.pair.member.id, destination.room, error);
     }
     this.#leave(room);
     this.#releaseIfLanded(room);
@@ -350,19 +259,8 @@ export class PrefillRole implements OutboundPairEvents {
     this.rooms.release(room);
   }
 
-  #land(batch: WriteBatch): { room: SenderRoom; destination: Destination } | undefined {
-    const flight = this.#flights.get(batch);
-    this.#flights.delete(batch);
-    if (!flight) return undefined;
-    const { room, destination } = flight;
-    destination.inFlight.delete(batch);
-    if (--room.inFlight === 0) room.writingMs += this.#dependencies.now() - room.writingSince;
-    return flight;
-  }
-
-  #tellFailed({ pair, room }: Destination, error: KVTransferError): void {
-    const header = { room: room.room, tag: room.tag, error: error.toRecord() };
-    this.link.send(encodeRelayed("failed", pair.member.id, header));
+  #tellFailed(decode: string, { room, tag }: RelayedHeaders["room"], error: KVTransferError): void {
+    this.link.send(encodeRelayed("failed", decode, { room, tag, error: error.toRecord() }));
   }
 
   // Peers.
@@ -370,9 +268,9 @@ export class PrefillRole implements OutboundPairEvents {
   #hear(message: LinkMessage): void {
     switch (message.type) {
       case "connect":
-        return this.#connect(message.from, message.header);
+        return this.#peers.connect(message.from, message.header);
       case "ready":
-        return this.#pairs.get(message.header.pair)?.confirm();
+        return this.#peers.get(message.header.pair)?.confirm();
       case "room":
         return this.#announced(message.from, message.header, message.pages);
       case "abort": {
@@ -384,100 +282,25 @@ export class PrefillRole implements OutboundPairEvents {
         const room = this.#byNumber.get(number);
         const wants = (each: Destination): boolean => each.room.tag === tag && each.pair.member.id === message.from;
         if (room && [...room.destinations.values()].some(wants)) return this.#fail(room, why);
-        const early = this.#early.get(number);
-        if (early && [...early.destinations.values()].some(wants)) this.#dropEarly(number, why);
+        this.#early.drop(number, why, wants);
       }
     }
-  }
-
-  #connect(from: string, header: RelayedHeaders["connect"]): void {
-    const member = this.link.members.get(from);
-    if (!member || this.#pairs.has(header.pair)) return;
-    const pair = new OutboundPair(header, member, this.link, this.#dependencies, this);
-    this.#pairs.set(pair.id, pair);
-    try {
-      pairLayouts(this.#dependencies.self.layout, member.layout);
-    } catch (error) {
-      return pair.fail(
-        new KVTransferError("LAYOUT_MISMATCH", (error as Error).message, { peer: from, step: "connect" }),
-      );
-    }
-    pair.dial();
   }
 
   /** A decode rank tells its pages for a room, before or after the engine has made the sender. */
   #announced(from: string, header: RelayedHeaders["room"], pages: Int32Array<ArrayBuffer>): void {
-    const { now, timeouts, self, table } = this.#dependencies;
-    const pair = this.#pairs.get(header.pair);
-    const refuse = (error: KVTransferError): void => {
-      const answer = { room: header.room, tag: header.tag, error: error.toRecord() };
-      this.link.send(encodeRelayed("failed", from, answer));
-    };
-    if (!pair?.ready || pair.member.id !== from) {
-      return refuse(
-        new KVTransferError("PEER_LOST", "prefill does not know this pair; it may have been restarted", {
-          step: "room",
-        }),
-      );
-    }
-    const failure = this.#recentFailures.get(header.room, now());
     const room = this.#byNumber.get(header.room);
-    if (failure && !room) return refuse(failure);
-    let destinations = room?.destinations ?? this.#early.get(header.room)?.destinations;
-    if (!destinations) {
-      if (this.#early.size >= table.capacity) {
-        return refuse(
-          new KVTransferError("REJECTED", `${table.capacity} rooms wait for requests already`, { step: "room" }),
-        );
+    const pair = this.#peers.get(header.pair);
+    try {
+      if (!pair?.ready || pair.member.id !== from) {
+        const message = "prefill does not know this pair; it may have been restarted";
+        throw new KVTransferError("PEER_LOST", message, { step: "room" });
       }
-      destinations = new Map();
-      this.#early.set(header.room, { destinations, deadlineAt: now() + timeouts.bootstrapMs });
+      this.#early.announce({ pair, header, pages }, room?.destinations);
+    } catch (error) {
+      return this.#tellFailed(from, header, asTransferError(error, { step: "room" }));
     }
-    if (destinations.has(pair)) {
-      return refuse(
-        new KVTransferError("REJECTED", `room ${header.room} is live already`, { step: "room", room: header.room }),
-      );
-    }
-    pair.rooms++;
-    const { links } = decodeRanksOf(
-      {
-        prefill: self.layout,
-        decode: pair.member.layout,
-        attention: self.layout.attention,
-        totalKvHeads: self.layout.totalKvHeads,
-      },
-      self.layout,
-    );
-    destinations.set(pair, {
-      pair,
-      room: header,
-      pages,
-      sendsAux: links.some((link) => link.aux),
-      planned: 0,
-      inFlight: new Set(),
-      bytes: 0,
-      lastQueued: false,
-      done: false,
-    });
     if (room) this.#drive(room);
-  }
-
-  #dropEarly(number: number, error: KVTransferError): void {
-    const early = this.#early.get(number);
-    if (!early) return;
-    this.#early.delete(number);
-    this.#recentFailures.add(number, error, this.#dependencies.now());
-    for (const destination of early.destinations.values()) {
-      destination.pair.rooms--;
-      this.#tellFailed(destination, error);
-    }
-  }
-
-  #loseMember(id: string, epoch: string, reason: string): void {
-    for (const pair of this.#pairs.values()) {
-      if (pair.member.id !== id || pair.member.epoch !== epoch) continue;
-      pair.fail(new KVTransferError("PEER_LOST", `decode is gone: ${reason}`, { peer: pair.peer, step: "lease" }));
-    }
   }
 
   /** Rooms that no decode has asked for yet cannot be asked for any more; those that write go on. */
@@ -491,17 +314,4 @@ export class PrefillRole implements OutboundPairEvents {
       if (this.#dependencies.table.state(room.ref) === KVPoll.Bootstrapping) this.#fail(room, error);
     }
   }
-}
-
-function sides(source: KVLayout, pair: OutboundPair, end: OutboundEnd) {
-  const destination = pair.member.layout;
-  return end.destinationBases
-    ? { source, destination, destinationBases: end.destinationBases }
-    : { source, destination };
-}
-
-/** Pages of one batch; where heads are sliced, every token is a write. */
-function pagesPerBatch(source: KVLayout, destination: KVLayout): number {
-  const perPage = source.buffers.length * (source.kvHeads === destination.kvHeads ? 1 : source.pageSize);
-  return Math.max(1, Math.floor(WRITES_PER_BATCH / perPage));
 }

@@ -64,7 +64,9 @@ export class Progress {
 
   /** The loop cannot go on: every room ends with the reason. */
   fail(thrown: unknown): void {
-    this.role.failAll(asTransferError(thrown, { step: "progress" }));
+    const error = asTransferError(thrown, { step: "progress" });
+    this.#fakes.failAll(error);
+    this.role.failAll(error);
   }
 
   /** Rooms whose pages must not be reused yet. */

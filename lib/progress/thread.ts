@@ -1,7 +1,7 @@
 import { EventFd } from "../../ffi/libc/index.ts";
 import { KVTransferError } from "../errors.ts";
 import type { RoomTable } from "../rooms/index.ts";
-import type { Command } from "./command.ts";
+import { type Command, refuse } from "./command.ts";
 import type { ProgressHost } from "./host.ts";
 import { CommandRing } from "./command-ring.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
@@ -15,6 +15,7 @@ export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "wakeFd" | "c
 /** The progress thread as the engine's thread sees it. */
 export class ProgressThread implements ProgressHost {
   readonly #worker: Worker;
+  readonly #table: RoomTable;
   readonly #ring: CommandRing;
   readonly #wake: EventFd;
   readonly #control: Int32Array;
@@ -24,9 +25,18 @@ export class ProgressThread implements ProgressHost {
   transports: readonly string[] = [];
   unusable: readonly string[] = [];
   #holds = 0;
+  #cause = new KVTransferError("INTERNAL", "the progress thread has died", { step: "progress" });
 
-  private constructor(worker: Worker, ring: CommandRing, wake: EventFd, control: Int32Array, threadMs: number) {
+  private constructor(
+    worker: Worker,
+    table: RoomTable,
+    ring: CommandRing,
+    wake: EventFd,
+    control: Int32Array,
+    threadMs: number,
+  ) {
     this.#worker = worker;
+    this.#table = table;
     this.#ring = ring;
     this.#wake = wake;
     this.#control = control;
@@ -40,7 +50,7 @@ export class ProgressThread implements ProgressHost {
     const ring = CommandRing.allocate(RING_BYTES);
     const control = new Int32Array(new SharedArrayBuffer(Control.words * 4));
     const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-    const thread = new ProgressThread(worker, ring, wake, control, threadMs);
+    const thread = new ProgressThread(worker, table, ring, wake, control, threadMs);
     try {
       await thread.#begin({
         ...rest,
@@ -63,6 +73,7 @@ export class ProgressThread implements ProgressHost {
       if (this.#overflow.length === 1) void this.#flush();
     }
     if (Atomics.load(this.#control, Control.asleep) === 1) this.#wake.signal();
+    if (this.#died) refuse(this.#table, command, this.#cause);
   }
 
   hold(): void {
@@ -102,9 +113,13 @@ export class ProgressThread implements ProgressHost {
     return { pairs, links, earlyRooms };
   }
 
+  get #died(): boolean {
+    return Atomics.load(this.#control, Control.phase) === Phase.died;
+  }
+
   /** The ring was full: pushes what waits, in order, as the thread makes space. */
   async #flush(): Promise<void> {
-    while (this.#overflow.length > 0) {
+    while (this.#overflow.length > 0 && !this.#died) {
       const waiting = Atomics.waitAsync(this.#control, Control.drained, 0, 10);
       if (waiting.async) await waiting.value;
       while (this.#overflow.length > 0 && this.#ring.push(this.#overflow[0]!)) this.#overflow.shift();
@@ -129,7 +144,8 @@ export class ProgressThread implements ProgressHost {
         const message = refused
           ? `no transport can be used here: ${data.message}`
           : `the progress thread died: ${data.message}`;
-        reject(new KVTransferError(refused ? "NO_TRANSPORT" : "INTERNAL", message, { step: "start" }));
+        this.#cause = new KVTransferError(refused ? "NO_TRANSPORT" : "INTERNAL", message, { step: "progress" });
+        reject(this.#cause);
       });
       this.#worker.addEventListener("error", (event) => {
         clearTimeout(timer);

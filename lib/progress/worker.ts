@@ -13,6 +13,7 @@ import { rehearse } from "../rehearsal.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { openTransports } from "../transports/index.ts";
 import { CommandRing } from "./command-ring.ts";
+import { refuse } from "./command.ts";
 import { DecodeRole } from "./decode-role.ts";
 import { Progress } from "./progress.ts";
 import { PollReactor } from "./reactor.ts";
@@ -75,7 +76,11 @@ async function start(start: ProgressStart): Promise<void> {
     finish(control, Phase.stopped);
   } catch (error) {
     progress?.fail(error);
+    Atomics.store(control, Control.unfenced, progress?.unfenced ?? 0);
     finish(control, Phase.died);
+    // Whoever gives a command from now on sees that; these were given before.
+    const ring = CommandRing.over(start.ring);
+    for (let command = ring.pop(); command; command = ring.pop()) refuse(table, command, error);
     post({ report: "died", message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   } finally {
     context.close();
@@ -129,6 +134,7 @@ function publish(progress: Progress, control: Int32Array): void {
 }
 
 function finish(control: Int32Array, phase: number): void {
+  Atomics.store(control, Control.asleep, 0);
   Atomics.store(control, Control.phase, phase);
   Atomics.notify(control, Control.phase);
 }

@@ -34,7 +34,12 @@ export class ZmqControl implements ControlNetwork {
 
   dial(address: string): ControlSocket {
     const socket = this.#context.socket("dealer", dealerOptions(this.#curve));
-    socket.connect(`tcp://${address}`);
+    try {
+      socket.connect(`tcp://${address}`);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
     this.#reactor.watchSocket(socket);
     return {
       localHost: localHostToward(address),

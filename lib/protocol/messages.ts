@@ -191,7 +191,10 @@ function parseHead(message: Frames): { type: string; header: z.infer<typeof enve
   }
   const header = check(envelope, json, type);
   if (header.v !== PROTOCOL_VERSION) {
-    throw new FrameError("BAD_VERSION", `this registry speaks version ${PROTOCOL_VERSION}, the message ${header.v}`);
+    throw new FrameError(
+      "BAD_VERSION",
+      `version ${PROTOCOL_VERSION} is spoken here, the message is of version ${header.v}`,
+    );
   }
   return { type, header };
 }

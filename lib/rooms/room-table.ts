@@ -228,7 +228,8 @@ export class RoomTable {
   /** An error that does not fit loses first the tail of its message, then its details. */
   #writeError(slot: number, error: KVTransferError): void {
     const record = error.toRecord();
-    const brief = { code: record.code, message: `${record.message.slice(0, 160)}…` };
+    // A control character takes six bytes in JSON.
+    const brief = { code: record.code, message: `${record.message.slice(0, 120)}…` };
     const encoded = [record, { ...record, message: brief.message }, brief]
       .map((candidate) => new TextEncoder().encode(JSON.stringify(candidate)))
       .find((bytes) => bytes.length <= ERROR_BYTES)!;
