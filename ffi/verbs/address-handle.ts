@@ -1,7 +1,9 @@
 import type { Address } from "../runtime/index.ts";
-import { StructBuffer, structs, verbs } from "./abi/index.ts";
-import { checked, created } from "./errors.ts";
+import { lastErrno, StructBuffer, structs, verbs } from "./abi/index.ts";
+import type { CompletionBatch } from "./completion.ts";
+import { checked, created, VerbsError } from "./errors.ts";
 import { Gid } from "./gid.ts";
+import type { Port } from "./port.ts";
 import type { ProtectionDomain } from "./protection-domain.ts";
 import { requireInteger, Resource } from "./resource.ts";
 
@@ -61,6 +63,21 @@ export function decodeAddress(bytes: Uint8Array): AddressAttributes {
     trafficClass: encoded.get("grh.traffic_class"),
     flowLabel: encoded.get("grh.flow_label"),
   };
+}
+
+/**
+ * The address of a datagram's sender, to answer it: `batch` holds the completion, and the received buffer, at `header`,
+ * begins with the 40 bytes of its route header.
+ * @throws {VerbsError}
+ */
+export function senderAddress(port: Port, batch: CompletionBatch, index: number, header: Address): AddressAttributes {
+  const { ibv_init_ah_from_wc } = verbs().symbols;
+  const encoded = new StructBuffer(structs.addressHandleAttributes);
+  const completion = batch.unsafeAddress + index * structs.workCompletion.size;
+  const context = port.context.unsafeAddress;
+  const status = ibv_init_ah_from_wc(context, port.number, completion, header, encoded.address);
+  if (status !== 0) throw new VerbsError("ibv_init_ah_from_wc", lastErrno());
+  return decodeAddress(encoded.buffer.bytes);
 }
 
 /** A peer's address, made known to the device: what each datagram is sent to. */

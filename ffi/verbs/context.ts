@@ -13,7 +13,8 @@ import {
   queryDeviceExtended,
 } from "./device-attributes.ts";
 import { checked } from "./errors.ts";
-import { type GidEntry, gidTable, Port } from "./port.ts";
+import { type GidEntry, gidTable } from "./gid-table.ts";
+import { Port } from "./port.ts";
 import { ProtectionDomain } from "./protection-domain.ts";
 import { Resource } from "./resource.ts";
 import { waitReadable } from "./wait-readable.ts";

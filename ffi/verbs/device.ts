@@ -81,8 +81,12 @@ function withDeviceList<T>(use: (addresses: Address[]) => T): T {
   const { symbols } = verbs();
   const count = NativeBuffer.allocate(4);
   const list = symbols.ibv_get_device_list(count.address);
-  // Without RDMA in the kernel the library gives NULL and ENOSYS: that, too, is a machine with no device.
-  if (list === 0) return use([]);
+  if (list === 0) {
+    const errno = lastErrno();
+    // No RDMA in the kernel at all: that, too, is a machine without a device.
+    if (errno === constants.errno.ENOSYS) return use([]);
+    throw new VerbsError("ibv_get_device_list", errno);
+  }
   try {
     return use(Array.from({ length: count.i32[0]! }, (_, index) => unsafeReadAddress(list, index * 8)));
   } finally {

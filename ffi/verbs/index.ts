@@ -14,7 +14,7 @@ export {
   SendFlag,
   WorkRequestOpcode,
 } from "./abi/index.ts";
-export { type AddressAttributes, AddressHandle } from "./address-handle.ts";
+export { type AddressAttributes, AddressHandle, senderAddress } from "./address-handle.ts";
 export type { AsyncEvent } from "./async-event.ts";
 export {
   type Completion,
@@ -32,10 +32,17 @@ export { CompletionError, PostError, type UserErrorCode, VerbsError, VerbsUserEr
 export { Gid } from "./gid.ts";
 export { type DmaBuf, MemoryRegion, type NativeMemory, type RegisterOptions } from "./memory-region.ts";
 export { MemoryWindow, nextKey } from "./memory-window.ts";
-export { type GidEntry, Port, type PortAttributes } from "./port.ts";
+export type { GidEntry } from "./gid-table.ts";
+export { Port, type PortAttributes } from "./port.ts";
 export { ProtectionDomain } from "./protection-domain.ts";
-export { QueuePair, type QueuePairCapabilities, type QueuePairOptions } from "./queue-pair.ts";
-export type { QueriedAttributes, QueuePairAttributes, QueuePairStateName } from "./queue-pair-attributes.ts";
+export { QueuePair, type QueuePairOptions } from "./queue-pair.ts";
+export type { QueuePairCapabilities } from "./queue-pair-capabilities.ts";
+export type {
+  AlternatePath,
+  QueriedAttributes,
+  QueuePairAttributes,
+  QueuePairStateName,
+} from "./queue-pair-attributes.ts";
 export { connect, type ConnectOptions, type Endpoint, openDatagrams } from "./queue-pair-connect.ts";
 export { drain, DRAIN_MARKER, type DrainOptions } from "./queue-pair-drain.ts";
 export { type QueuePairTypeName } from "./queue-pair-state.ts";

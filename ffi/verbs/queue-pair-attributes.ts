@@ -3,6 +3,15 @@ import { type AddressAttributes, decodeAddress, encodeAddress } from "./address-
 import { VerbsUserError } from "./errors.ts";
 import { requireInteger } from "./resource.ts";
 
+/** Where a connection goes on when its path fails, on devices that can migrate. */
+export interface AlternatePath {
+  readonly address: AddressAttributes;
+  readonly partitionKeyIndex: number;
+  readonly port: number;
+  /** As the queue pair's own. */
+  readonly timeout: number;
+}
+
 export type QueuePairStateName = keyof typeof QueuePairState;
 
 /** What can be set of a queue pair, or asked. Times and counts are in the encodings of ibv_modify_qp(3). */
@@ -32,6 +41,7 @@ export interface QueuePairAttributes {
   readonly minReceiverNotReadyTimer: number;
   /** 24 bits. */
   readonly sendPacketSequence: number;
+  readonly alternatePath: AlternatePath;
   readonly pathMigration: keyof typeof PathMigration;
   /** 24 bits. */
   readonly remoteQueuePair: number;
@@ -98,6 +108,21 @@ const attributes: { readonly [K in AttributeName]: Attribute<K> } = {
   maxDestinationReadAtomic: integer(A.MAX_DEST_RD_ATOMIC, "max_dest_rd_atomic", 255),
   minReceiverNotReadyTimer: integer(A.MIN_RNR_TIMER, "min_rnr_timer", 31),
   sendPacketSequence: integer(A.SQ_PSN, "sq_psn", 0xff_ffff),
+  alternatePath: {
+    mask: A.ALT_PATH,
+    encode: ({ address, partitionKeyIndex, port, timeout }, into) => {
+      into.bytes("alt_ah_attr").set(encodeAddress(address).buffer.bytes);
+      into.set("alt_pkey_index", requireInteger(partitionKeyIndex, "alternatePath.partitionKeyIndex", 0, 0xffff));
+      into.set("alt_port_num", requireInteger(port, "alternatePath.port", 1, 255));
+      into.set("alt_timeout", requireInteger(timeout, "alternatePath.timeout", 0, 31));
+    },
+    decode: (from) => ({
+      address: decodeAddress(from.bytes("alt_ah_attr")),
+      partitionKeyIndex: from.get("alt_pkey_index"),
+      port: from.get("alt_port_num"),
+      timeout: from.get("alt_timeout"),
+    }),
+  },
   pathMigration: named(A.PATH_MIG_STATE, "path_mig_state", PathMigration),
   remoteQueuePair: integer(A.DEST_QPN, "dest_qp_num", 0xff_ffff),
   announceDrained: {

@@ -20,7 +20,7 @@ function transition(required: readonly AttributeName[], optional: readonly Attri
 const init: AttributeName[] = ["partitionKeyIndex", "port", "access"];
 const datagramInit: AttributeName[] = ["partitionKeyIndex", "port", "queueKey"];
 const path: AttributeName[] = ["address", "pathMtu", "remoteQueuePair", "receivePacketSequence"];
-const running: AttributeName[] = ["currentState", "access", "pathMigration"];
+const running: AttributeName[] = ["currentState", "access", "alternatePath", "pathMigration"];
 const reliableRunning: AttributeName[] = [...running, "minReceiverNotReadyTimer", "rateLimit"];
 const datagramRunning: AttributeName[] = ["currentState", "queueKey", "rateLimit"];
 
@@ -31,7 +31,7 @@ const tables: Readonly<Record<QueuePairTypeName, Transitions>> = {
     "INIT→INIT": transition(none, init),
     "INIT→RTR": transition(
       [...path, "maxDestinationReadAtomic", "minReceiverNotReadyTimer"],
-      ["partitionKeyIndex", "access"],
+      ["partitionKeyIndex", "access", "alternatePath"],
     ),
     "RTR→RTS": transition(
       ["timeout", "retryCount", "receiverNotReadyRetry", "sendPacketSequence", "maxReadAtomic"],
@@ -51,18 +51,19 @@ const tables: Readonly<Record<QueuePairTypeName, Transitions>> = {
       "access",
       "partitionKeyIndex",
       "minReceiverNotReadyTimer",
+      "alternatePath",
       "pathMigration",
     ]),
   },
   UC: {
     "RESET→INIT": transition(init),
     "INIT→INIT": transition(none, init),
-    "INIT→RTR": transition(path, ["partitionKeyIndex", "access"]),
+    "INIT→RTR": transition(path, ["partitionKeyIndex", "access", "alternatePath"]),
     "RTR→RTS": transition(["sendPacketSequence"], running),
     "RTS→RTS": transition(none, running),
     "RTS→SQD": transition(none, ["announceDrained"]),
     "SQD→RTS": transition(none, running),
-    "SQD→SQD": transition(none, ["address", "access", "partitionKeyIndex", "pathMigration"]),
+    "SQD→SQD": transition(none, ["address", "access", "partitionKeyIndex", "alternatePath", "pathMigration"]),
     "SQE→RTS": transition(none, ["currentState", "access"]),
   },
   UD: {

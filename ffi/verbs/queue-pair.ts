@@ -1,7 +1,6 @@
 import type { Address } from "../runtime/index.ts";
 import {
   type InlineVerbs,
-  nameOf,
   QueuePairType,
   StructBuffer,
   structs,
@@ -21,21 +20,18 @@ import {
   type QueuePairAttributes,
   type QueuePairStateName,
 } from "./queue-pair-attributes.ts";
+import {
+  decodeCapabilities,
+  encodeCapabilities,
+  type QueuePairCapabilities,
+  requireReceiveFits,
+  requireSendFits,
+} from "./queue-pair-capabilities.ts";
 import { type QueuePairTypeName, requireTransition } from "./queue-pair-state.ts";
 import type { ReceiveList } from "./receive-list.ts";
-import { requireInteger, requireResource, requireSame, Resource } from "./resource.ts";
+import { requireResource, requireSame, Resource } from "./resource.ts";
 import type { SendList, WindowBinding } from "./send-list.ts";
 import { SharedReceiveQueue } from "./shared-receive-queue.ts";
-
-/** How much fits; the device may grant more than was asked. */
-export interface QueuePairCapabilities {
-  readonly sendRequests: number;
-  readonly receiveRequests: number;
-  /** Scatter/gather entries of one send request. */
-  readonly sendEntries: number;
-  readonly receiveEntries: number;
-  readonly inlineBytes: number;
-}
 
 export interface QueuePairOptions {
   readonly type: QueuePairTypeName;
@@ -48,19 +44,6 @@ export interface QueuePairOptions {
   /** Every send request reports its completion, whatever its flags say. */
   readonly signalAll?: boolean;
 }
-
-const op = WorkRequestOpcode;
-const sends = (1 << op.SEND) | (1 << op.SEND_WITH_IMM);
-const windows = (1 << op.LOCAL_INV) | (1 << op.BIND_MW) | (1 << op.SEND_WITH_INV);
-const writes = (1 << op.RDMA_WRITE) | (1 << op.RDMA_WRITE_WITH_IMM);
-const answered = (1 << op.RDMA_READ) | (1 << op.ATOMIC_CMP_AND_SWP) | (1 << op.ATOMIC_FETCH_AND_ADD);
-
-/** InfiniBand Architecture Specification volume 1, table 49: what each service can carry, one bit for each opcode. */
-const carried: Readonly<Record<QueuePairTypeName, number>> = {
-  RC: sends | windows | writes | answered,
-  UC: sends | windows | writes,
-  UD: sends,
-};
 
 const sendStates: readonly QueuePairStateName[] = ["RTS", "SQD", "SQE", "ERR"];
 
@@ -108,7 +91,7 @@ export class QueuePair extends Resource {
   static create(domain: ProtectionDomain, options: QueuePairOptions): QueuePair {
     const { sendCompletionQueue, receiveCompletionQueue, sharedReceiveQueue, capabilities = {} } = options;
     const type = QueuePairType[options.type];
-    if (carried[options.type] === undefined) {
+    if (options.type !== "RC" && options.type !== "UC" && options.type !== "UD") {
       throw new VerbsUserError("INVALID_ARGUMENT", `type must be RC, UC or UD, not ${options.type}`);
     }
     requireResource(sendCompletionQueue, CompletionQueue, "sendCompletionQueue");
@@ -123,13 +106,9 @@ export class QueuePair extends Resource {
       .set("send_cq", sendCompletionQueue.unsafeAddress)
       .set("recv_cq", receiveCompletionQueue.unsafeAddress)
       .set("srq", sharedReceiveQueue?.unsafeAddress ?? 0)
-      .set("cap.max_send_wr", limit(capabilities.sendRequests ?? 16, "sendRequests"))
-      .set("cap.max_recv_wr", limit(capabilities.receiveRequests ?? 16, "receiveRequests"))
-      .set("cap.max_send_sge", limit(capabilities.sendEntries ?? 1, "sendEntries"))
-      .set("cap.max_recv_sge", limit(capabilities.receiveEntries ?? 1, "receiveEntries"))
-      .set("cap.max_inline_data", limit(capabilities.inlineBytes ?? 0, "inlineBytes"))
       .set("qp_type", type)
       .set("sq_sig_all", options.signalAll ? 1 : 0);
+    encodeCapabilities(capabilities, attributes);
     const { ibv_create_qp } = verbs().symbols;
     const address = created("ibv_create_qp", ibv_create_qp(domain.unsafeAddress, attributes.address));
     return new QueuePair(address, domain, options, decodeCapabilities(attributes));
@@ -170,7 +149,9 @@ export class QueuePair extends Resource {
   postSend(list: SendList): void {
     const queue = this.unsafeAddress;
     if (list.count === 0) return;
-    this.#requireSendable(list);
+    if (!this.#maySend) throw this.#notReady();
+    requireSendFits(list, this.type, this.capabilities);
+    list.prepareObjects(this);
     list.unsafePost(this.#verbs.post_send, queue, "ibv_post_send");
   }
 
@@ -178,12 +159,11 @@ export class QueuePair extends Resource {
   postReceive(list: ReceiveList): void {
     const queue = this.unsafeAddress;
     if (list.count === 0) return;
-    const { receiveRequests, receiveEntries } = this.capabilities;
-    if (this.sharedReceiveQueue) throw wrong("WRONG_STATE", "this queue pair receives from its shared receive queue");
+    if (this.sharedReceiveQueue)
+      throw new VerbsUserError("WRONG_STATE", "this queue pair receives from its shared receive queue");
     if (this.#state === "RESET")
-      throw wrong("WRONG_STATE", "a queue pair in RESET takes no receives; modify it to INIT");
-    if (list.count > receiveRequests) throw tooLong(list.count, receiveRequests);
-    if (list.widest > receiveEntries) throw tooWide(list.widest, receiveEntries);
+      throw new VerbsUserError("WRONG_STATE", "a queue pair in RESET takes no receives; modify it to INIT");
+    requireReceiveFits(list, this.capabilities);
     list.unsafePost(this.#verbs.post_recv, queue, "ibv_post_recv");
   }
 
@@ -194,7 +174,8 @@ export class QueuePair extends Resource {
     requireSame(this.protectionDomain, region.protectionDomain, "memory region");
     const { bind_mw } = this.#verbs;
     if (!bind_mw) throw unsupported("ibv_bind_mw");
-    if (window.type !== "TYPE_1") throw wrong("INVALID_ARGUMENT", "a type 2 window is bound by a posted request");
+    if (window.type !== "TYPE_1")
+      throw new VerbsUserError("INVALID_ARGUMENT", "a type 2 window is bound by a posted request");
     if (!this.#maySend) throw this.#notReady();
     const request = new StructBuffer(structs.memoryWindowBind)
       .set("wr_id", id)
@@ -212,7 +193,7 @@ export class QueuePair extends Resource {
    * False where the library cannot say (before 1.14).
    */
   deliversInOrder(opcode: keyof typeof WorkRequestOpcode): boolean {
-    return verbs().optional.ibv_query_qp_data_in_order?.(this.unsafeAddress, op[opcode], 0) === 1;
+    return verbs().optional.ibv_query_qp_data_in_order?.(this.unsafeAddress, WorkRequestOpcode[opcode], 0) === 1;
   }
 
   /** Datagrams to the group arrive here too. @throws {VerbsError} */
@@ -233,53 +214,10 @@ export class QueuePair extends Resource {
     this.#maySend = sendStates.includes(state);
   }
 
-  #requireSendable(list: SendList): void {
-    const { sendRequests, sendEntries, inlineBytes } = this.capabilities;
-    if (!this.#maySend) throw this.#notReady();
-    if (list.count > sendRequests) throw tooLong(list.count, sendRequests);
-    if (list.widest > sendEntries) throw tooWide(list.widest, sendEntries);
-    if (list.largestInline > inlineBytes) {
-      throw wrong("TOO_MUCH_INLINE_DATA", `${list.largestInline} bytes inline, the queue pair takes ${inlineBytes}`);
-    }
-    const refused = list.opcodes & ~carried[this.type];
-    if (refused !== 0) {
-      const name = nameOf(WorkRequestOpcode, 31 - Math.clz32(refused));
-      throw wrong("INVALID_ARGUMENT", `a ${this.type} queue pair cannot carry ${name}`);
-    }
-    // The provider follows the address handle of each datagram without looking whether there is one.
-    if (list.datagrams !== (this.type === "UD" ? list.count : 0)) {
-      throw wrong("INVALID_ARGUMENT", "sendTo is for UD queue pairs, which take nothing else");
-    }
-    list.prepareObjects(this);
-  }
-
   #notReady(): VerbsUserError {
-    return wrong("WRONG_STATE", `a queue pair in ${this.#state} takes no send requests; it must be in RTS`);
+    return new VerbsUserError(
+      "WRONG_STATE",
+      `a queue pair in ${this.#state} takes no send requests; it must be in RTS`,
+    );
   }
-}
-
-function wrong(code: VerbsUserError["code"], message: string): VerbsUserError {
-  return new VerbsUserError(code, message);
-}
-
-function tooLong(count: number, room: number): VerbsUserError {
-  return wrong("LIST_TOO_LONG", `${count} requests for a queue of ${room}`);
-}
-
-function tooWide(entries: number, room: number): VerbsUserError {
-  return wrong("TOO_MANY_ENTRIES", `a request has ${entries} scatter/gather entries, the queue pair takes ${room}`);
-}
-
-function limit(value: number, name: string): number {
-  return requireInteger(value, name, 0, 0x7fff_ffff);
-}
-
-function decodeCapabilities(attributes: StructBuffer<typeof structs.queuePairInitAttributes.fields>) {
-  return {
-    sendRequests: attributes.get("cap.max_send_wr"),
-    receiveRequests: attributes.get("cap.max_recv_wr"),
-    sendEntries: attributes.get("cap.max_send_sge"),
-    receiveEntries: attributes.get("cap.max_recv_sge"),
-    inlineBytes: attributes.get("cap.max_inline_data"),
-  };
 }

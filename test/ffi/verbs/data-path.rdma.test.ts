@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Access, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
+import { Access, senderAddress, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
 import { describeRdma } from "../../rxe/describe.ts";
 import { connectedPair, type Pair, QUEUE_KEY, thrownBy } from "./support/loopback.ts";
 
@@ -206,6 +206,23 @@ describeRdma("datagrams carry", () => {
     expect(received).toMatchObject({ byteLength: 240, hasRouteHeader: true, immediate: 0xcafe });
     expect(received.sourceQueuePair).toBe(left.queuePair.number);
     expect(right.memory.bytes.subarray(40, 240).every((byte) => byte === 11)).toBe(true);
+  });
+
+  test("an answer to where a message came from", () => {
+    using pair = connectedPair({ type: "UD" });
+    const { left, right } = pair;
+    right.postReceive(1);
+    left.queuePair.postSend(left.sendList(10).sendTo(2, target(pair)));
+    left.takeOne();
+    const { sourceQueuePair } = right.takeOne();
+    const { completions } = right.completions;
+    const sender = senderAddress(right.context.port(1), completions, 0, right.memory.address);
+    expect(sender.gid!.equals(left.gid.gid)).toBe(true);
+    left.postReceive(3);
+    const address = right.domain.createAddressHandle(sender);
+    const answer = { address, queuePair: sourceQueuePair!, queueKey: QUEUE_KEY };
+    right.queuePair.postSend(right.sendList(20).sendTo(4, answer));
+    expect(left.takeOne()).toMatchObject({ workRequestId: 3, byteLength: 60 });
   });
 
   test("nothing to a queue pair with another key", () => {

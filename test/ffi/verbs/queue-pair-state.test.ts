@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { QueuePairAttributes } from "../../../ffi/verbs/index.ts";
 import { QueuePairAttribute } from "../../../ffi/verbs/abi/index.ts";
-import { encodeAttributes } from "../../../ffi/verbs/queue-pair-attributes.ts";
+import { decodeAttributes, encodeAttributes } from "../../../ffi/verbs/queue-pair-attributes.ts";
 import { requireTransition } from "../../../ffi/verbs/queue-pair-state.ts";
 import { thrownBy } from "./support/loopback.ts";
 
@@ -92,6 +92,15 @@ describe("attributes", () => {
       expect(() => encodeAttributes(change as Partial<QueuePairAttributes>)).toThrow(what);
     });
   }
+
+  test("of an alternate path stand in their own members", () => {
+    const alternatePath = { address: { port: 2, lid: 7 }, partitionKeyIndex: 3, port: 2, timeout: 9 };
+    const { encoded, mask } = encodeAttributes({ alternatePath });
+    expect(mask).toBe(QueuePairAttribute.ALT_PATH);
+    expect(encoded.get("alt_timeout")).toBe(9);
+    expect(decodeAttributes(encoded).alternatePath).toMatchObject({ ...alternatePath, address: { port: 2, lid: 7 } });
+    expect(encoded.bytes("ah_attr").every((byte) => byte === 0)).toBe(true);
+  });
 
   test("that are undefined are left out", () => {
     expect(encodeAttributes({ state: "ERR", port: undefined as never }).mask).toBe(QueuePairAttribute.STATE);
