@@ -45,7 +45,8 @@ const manager = await KVManager.create({
   role: start.role,
   args: pool.args,
   transport: start.transport,
-  timeouts: { leaseMs: start.leaseMs },
+  // An emulated machine takes long to read the library.
+  timeouts: { leaseMs: start.leaseMs, threadMs: 60_000, connectMs: 60_000 },
   ...(start.transportOptions ? { transportOptions: start.transportOptions } : {}),
   ...(start.role === "prefill" ? { bootstrap: { host: "127.0.0.1", port: start.port ?? 0, serve: true } } : {}),
 });
