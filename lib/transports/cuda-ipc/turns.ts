@@ -22,16 +22,12 @@ export class Turns<T extends Turn> {
   }
 
   get passed(): number {
-    while (this.#flying.length > 0 && this.#flying[0]!.turn.done.reached()) {
-      const { turn, number } = this.#flying.shift()!;
-      this.#passed = number;
-      this.#free.push(turn);
-    }
+    this.#reap();
     return this.#passed;
   }
 
   get ready(): boolean {
-    return this.#free.length > 0;
+    return this.#free.length > 0 || this.#reap();
   }
 
   /** Fills a free turn and marks what it submitted to `stream` as its end; its number. */
@@ -42,6 +38,18 @@ export class Turns<T extends Turn> {
     this.#free.shift();
     this.#flying.push({ turn, number: ++this.#begun });
     return this.#begun;
+  }
+
+  /** Takes back the turns that are over; true if there was one. */
+  #reap(): boolean {
+    let reaped = false;
+    while (this.#flying.length > 0 && this.#flying[0]!.turn.done.reached()) {
+      const { turn, number } = this.#flying.shift()!;
+      this.#passed = number;
+      this.#free.push(turn);
+      reaped = true;
+    }
+    return reaped;
   }
 
   close(): void {
