@@ -1,5 +1,5 @@
 import { type Address, NativeBuffer } from "../ffi/runtime/index.ts";
-import { memcpyDefault, sourceAccessOrderStream } from "./constants.ts";
+import { memcpyDefault, sourceAccessOrderStream, Status } from "./constants.ts";
 import type { Device } from "./device.ts";
 import { CudaUsageError } from "./errors.ts";
 import { memcpyAttributes } from "./layouts.ts";
@@ -58,9 +58,13 @@ function hold(stream: Stream, destination: Span, source: Span): void {
   source.owner?.usedOn(stream);
 }
 
+/** Statuses by which a library or driver says that it does not do batches, or not between these memories. */
+const refusals: ReadonlySet<number> = new Set([Status.invalidValue, Status.notSupported]);
+
 /**
  * Many copies submitted in one call, in no order among each other: `cudaMemcpyBatchAsync` from CUDA 12.8, single copies
- * before. Holds addresses only: whoever adds them keeps the memory alive, or names its owners to {@link CopyBatch.submit}.
+ * before, and where a batch is refused. Holds addresses only: whoever adds them keeps the memory alive, or names its owners
+ * to {@link CopyBatch.submit}.
  */
 export class CopyBatch {
   readonly capacity: number;
@@ -69,6 +73,7 @@ export class CopyBatch {
   readonly #sizes: number;
   readonly #attributes: number;
   #count = 0;
+  #refused = false;
 
   constructor(capacity: number) {
     this.capacity = capacity;
@@ -103,28 +108,34 @@ export class CopyBatch {
   submit(stream: Stream, owners: readonly Resource[] = []): void {
     if (this.#count === 0) return;
     for (const owner of owners) owner.usedOn(stream);
-    const { runtime } = stream.device;
-    const handle = stream.unsafeHandle;
     const count = this.#count;
     this.#count = 0;
+    if (this.#refused || !this.#submitBatch(stream, count)) this.#submitSingly(stream, count);
+  }
+
+  /** False where the library has no batches, or would not take this one. */
+  #submitBatch({ device: { runtime }, unsafeHandle }: Stream, count: number): boolean {
+    const { batchCopy } = runtime;
+    if (batchCopy === undefined) return false;
     const { address } = this.#arena;
     const [sources, sizes] = [address + this.#sources, address + this.#sizes];
     const attributes = address + this.#attributes;
     const firstIndex = attributes + memcpyAttributes.byteLength;
-    const { batchCopy } = runtime;
-    if (batchCopy === undefined) {
-      for (let at = 0; at < count * 8; at += 8) {
-        const [to, from] = [this.#arena.getAddress(at), this.#arena.getAddress(this.#sources + at)];
-        const length = this.#arena.getAddress(this.#sizes + at);
-        runtime.call("cudaMemcpyAsync", to, from, length, memcpyDefault, handle);
-      }
-    } else {
-      // 12.x has one more parameter, where the failing copy's index goes; the unused word behind the first index takes it.
-      const status =
-        batchCopy.major === 13
-          ? batchCopy.function(address, sources, sizes, count, attributes, firstIndex, 1, handle)
-          : batchCopy.function(address, sources, sizes, count, attributes, firstIndex, 1, firstIndex + 8, handle);
-      runtime.check("cudaMemcpyBatchAsync", status);
+    // 12.x has one more parameter, where the failing copy's index goes; the unused word behind the first index takes it.
+    const status =
+      batchCopy.major === 13
+        ? batchCopy.function(address, sources, sizes, count, attributes, firstIndex, 1, unsafeHandle)
+        : batchCopy.function(address, sources, sizes, count, attributes, firstIndex, 1, firstIndex + 8, unsafeHandle);
+    this.#refused = refusals.has(status);
+    if (!this.#refused) runtime.check("cudaMemcpyBatchAsync", status);
+    return !this.#refused;
+  }
+
+  /** What is wrong with a copy is said here, if it was that which was refused. */
+  #submitSingly({ device: { runtime }, unsafeHandle }: Stream, count: number): void {
+    for (let at = 0; at < count * 8; at += 8) {
+      const [to, from] = [this.#arena.getAddress(at), this.#arena.getAddress(this.#sources + at)];
+      runtime.call("cudaMemcpyAsync", to, from, this.#arena.getAddress(this.#sizes + at), memcpyDefault, unsafeHandle);
     }
   }
 }

@@ -191,7 +191,7 @@ export class Lane {
   /** As {@link write}, with its source and inline where it is small. */
   writeFrom(poster: Poster, { source, remote, key, byteLength }: SmallWrite): void {
     for (const entry of source) this.#list.entry(entry.address, entry.byteLength, entry.key);
-    this.#list.write(this.#number, remote, key, this.#inline(byteLength));
+    this.#list.write(this.#number, remote, key, this.#inlineWrite(byteLength));
     this.#posted.add(poster, byteLength);
   }
 
@@ -200,7 +200,7 @@ export class Lane {
     this.#addMessage(MessageType.TOTAL, tag, totalBytes);
     for (const { address, byteLength, key } of last.source) this.#list.entry(address, byteLength, key);
     this.#credits--;
-    this.#list.writeWithImmediate(this.#number, last.remote, last.key, tag, this.#inline(last.byteLength));
+    this.#list.writeWithImmediate(this.#number, last.remote, last.key, tag, this.#inlineWrite(last.byteLength));
     this.#posted.add(poster, last.byteLength);
   }
 
@@ -322,6 +322,11 @@ export class Lane {
     this.#unreturned = 0;
     this.#credits--;
     this.#list.send(this.#number, this.#inline(MESSAGE_BYTES));
+  }
+
+  /** Inline, the processor copies the source into the request. */
+  #inlineWrite(byteLength: number): number {
+    return this.rail.hasGpuMemory ? 0 : this.#inline(byteLength);
   }
 
   #inline(byteLength: number): number {

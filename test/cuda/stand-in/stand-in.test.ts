@@ -127,6 +127,21 @@ describe("the stand-in", () => {
     expect(output).toBe("12 true");
   });
 
+  test("where a batch is refused, its copies are submitted one by one", () => {
+    using stream = device.createStream();
+    using pinned = device.allocatePinned(64);
+    new Uint8Array(pinned.buffer).fill(5, 0, 32);
+    const batch = new CopyBatch(1);
+    batch.add(pinned.address + 32, pinned.address, 32);
+    control.fail("cudaMemcpyBatchAsync", 1, 801);
+    batch.submit(stream);
+    stream.synchronize();
+    expect(new Uint8Array(pinned.buffer).every((byte) => byte === 5)).toBe(true);
+    batch.add(pinned.address, pinned.address + 32, 32);
+    control.fail("cudaMemcpyAsync", 1, 1);
+    expect(() => batch.submit(stream)).toThrow("cudaMemcpyAsync answered cudaErrorInvalidValue (1)");
+  });
+
   test("a batch that is full, or empty, says so or does nothing", () => {
     using stream = device.createStream();
     const batch = new CopyBatch(1);
