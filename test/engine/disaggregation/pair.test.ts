@@ -102,11 +102,11 @@ describe("a pair of halves", () => {
 
   test("serves more rooms at once than it has aux slots, places in the batch or pages for", async () => {
     expect(pair.decode.engine.transfer!.aux.slots).toBe(4);
-    const jobs = Array.from({ length: 24 }, (_, i) => references[i % references.length]!);
-    const answers = await Promise.all(jobs.map((job) => generate(pair, asked(job, 12))));
-    answers.forEach(({ decode }, i) => expect(decode.output_ids).toEqual(jobs[i]!.greedy_ids.slice(0, 12)));
+    const jobs = Array.from({ length: 18 }, (_, i) => references[i % references.length]!);
+    const answers = await Promise.all(jobs.map((job) => generate(pair, asked(job, 4))));
+    answers.forEach(({ decode }, i) => expect(decode.output_ids).toEqual(jobs[i]!.greedy_ids.slice(0, 4)));
     await atRest(pair);
-  });
+  }, 30_000);
 
   test("gives each prompt of a list a room of its own", async () => {
     const some = references.slice(0, 3);
