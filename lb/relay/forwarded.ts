@@ -1,10 +1,14 @@
 /** Client headers that workers are shown besides the request id; everything else stays here. */
-const FORWARDED = ["traceparent", "tracestate", "baggage"] as const;
+const TRACE = ["tracestate", "baggage"] as const;
 
 /** Header lines for both legs, without the key. */
 export function forwardedFields(headers: Headers, requestId: string): string {
   let lines = `x-request-id: ${requestId}\r\n`;
-  for (const name of FORWARDED) {
+  const parent = headers.get("traceparent");
+  // The others mean nothing without it, and every look at a header is paid for by every request.
+  if (parent === null) return lines;
+  lines += `traceparent: ${parent}\r\n`;
+  for (const name of TRACE) {
     const value = headers.get(name);
     if (value !== null) lines += `${name}: ${value}\r\n`;
   }

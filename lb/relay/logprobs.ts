@@ -15,7 +15,7 @@ export function mergeLogprobs(decode: Buffer, prefill: Buffer): Buffer {
   if (answer === undefined || source === undefined) return decode;
   const answers = Array.isArray(answer) ? answer : [answer];
   const sources = Array.isArray(source) ? source : [source];
-  answers.forEach((item, index) => mergeMeta(metaOf(item), metaOf(sources[index])));
+  answers.forEach((item, index) => mergeItem(item, sources[index]));
   return Buffer.from(JSON.stringify(answer));
 }
 
@@ -32,14 +32,22 @@ export function mergeLogprobEvents(events: Buffer, prefill: Buffer): Buffer {
       continue;
     }
     const index = (answer as { index?: unknown }).index;
-    mergeMeta(metaOf(answer), metaOf(sources[typeof index === "number" ? index : 0]));
+    mergeItem(answer, sources[typeof index === "number" ? index : 0]);
     merged += `data: ${JSON.stringify(answer)}\n\n`;
   }
   return Buffer.from(merged);
 }
 
-function mergeMeta(meta: Meta | undefined, prefill: Meta | undefined): void {
-  if (meta === undefined || prefill === undefined) return;
+/** `/generate` tells in `meta_info`, OpenAI's paths tell experts in `sglext`. */
+function mergeItem(answer: unknown, source: unknown): void {
+  for (const place of ["meta_info", "sglext"] as const) {
+    const own = objectAt(answer, place);
+    const prefill = objectAt(source, place);
+    if (own !== undefined && prefill !== undefined) mergeMeta(own, prefill);
+  }
+}
+
+function mergeMeta(meta: Meta, prefill: Meta): void {
   for (const key of PROMPT_LISTS) {
     const before = prefill[key];
     if (!Array.isArray(before)) continue;
@@ -58,9 +66,9 @@ function joinExperts(prefill: string, decode: unknown): string {
   return Buffer.concat([head, whole.subarray(head.length)]).toString("base64");
 }
 
-function metaOf(answer: unknown): Meta | undefined {
-  const meta = typeof answer === "object" && answer !== null ? (answer as Meta)["meta_info"] : undefined;
-  return typeof meta === "object" && meta !== null ? (meta as Meta) : undefined;
+function objectAt(answer: unknown, key: string): Meta | undefined {
+  const value = typeof answer === "object" && answer !== null ? (answer as Meta)[key] : undefined;
+  return typeof value === "object" && value !== null ? (value as Meta) : undefined;
 }
 
 function parsed(source: string): object | undefined {

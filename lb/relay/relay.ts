@@ -54,6 +54,7 @@ interface Waiting {
   watched: boolean;
 }
 
+const COPY_BELOW = 2048;
 /** ms after which a waiting request's client is watched; a shorter one is over before it could matter. */
 const WATCH_AFTER = 20;
 
@@ -161,7 +162,10 @@ export class Relay {
 
   async #body(request: Request): Promise<Buffer> {
     const { maxBody } = this.#options;
-    const body = Buffer.from(await request.arrayBuffer());
+    const bytes = await request.bytes();
+    // A copy into the buffer pool is cheaper than a view of something small.
+    const body =
+      bytes.length < COPY_BELOW ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (body.length > maxBody)
       throw new RequestError(413, "body_too_large", `The body is larger than ${maxBody} bytes`);
     return body;

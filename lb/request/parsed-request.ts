@@ -93,8 +93,8 @@ function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
     stream: stream !== undefined && isTrue(body, stream),
     streamMember: stream,
     merge:
-      endpoint.dialect === "generate" &&
-      (asks(body, members, "return_logprob") || asks(body, members, "return_routed_experts")),
+      (endpoint.dialect === "generate" && asks(body, members, "return_logprob")) ||
+      asks(body, members, "return_routed_experts"),
     seeds: sampling.seeds,
     rid: ridOf(body, last(members, "rid")),
     model: stringOf(body, last(members, "model")),

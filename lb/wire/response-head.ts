@@ -16,11 +16,10 @@ export interface ResponseHead {
 export const MAX_HEAD_BYTES = 64 * 1024;
 export const MAX_FIELDS = 256;
 
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?$/;
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Control characters other than tab and a CRLF pair; a lone CR or LF is how responses are split. */
-// oxlint-disable-next-line no-control-regex
-const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
+/** No control character but the tab: a lone CR or LF is how responses are split. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const DIGITS = /^[0-9]{1,15}$/;
 
 /** Value of a field, or undefined. */
@@ -40,8 +39,6 @@ function bodiless(status: number, method: string): boolean {
  * colon, lone CR or LF, two different lengths, a length beside a transfer coding, codings other than `chunked`.
  */
 export function parseHead(text: string, method: string): ResponseHead {
-  if (FORBIDDEN.test(text))
-    throw new ProtocolError("a head of printable lines", "a control character or a lone CR or LF");
   let end = text.indexOf("\r\n");
   const line = end < 0 ? text : text.slice(0, end);
   const match = STATUS_LINE.exec(line);
@@ -62,6 +59,8 @@ export function parseHead(text: string, method: string): ResponseHead {
     if (!FIELD_NAME.test(raw)) throw new ProtocolError("a field name", JSON.stringify(raw.slice(0, 80)));
     const name = raw.toLowerCase();
     const value = text.slice(colon + 1, stop).trim();
+    if (!FIELD_VALUE.test(value))
+      throw new ProtocolError(`a printable ${name}`, "a control character or a lone CR or LF");
     fields.push(name, value);
     if (name === "content-length") length = lengthOf(value, length);
     else if (name === "transfer-encoding") coding = coding === undefined ? value : `${coding}, ${value}`;

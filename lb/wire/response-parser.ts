@@ -27,6 +27,10 @@ export class ResponseParser {
   #pending = NONE;
   #left = 0;
   #interim = 0;
+  /** A server's heads repeat for the length of a second or more: the last one is remembered with what it was parsed to. */
+  #lastText = "";
+  #lastHead: ResponseHead | undefined;
+  #lastMethod = "";
   /** True once a byte of the current response has come. */
   started = false;
 
@@ -82,7 +86,7 @@ export class ResponseParser {
       this.#pending = Buffer.from(bytes.subarray(at));
       return -1;
     }
-    const head = parseHead(bytes.toString("latin1", at, end), this.#method);
+    const head = this.#parse(bytes.toString("latin1", at, end));
     if (head.status >= 200) {
       this.#head = head;
       this.#left = head.length;
@@ -92,6 +96,15 @@ export class ResponseParser {
       throw new ProtocolError("a final response", `status ${head.status}`);
     }
     return end + 4;
+  }
+
+  #parse(text: string): ResponseHead {
+    if (this.#lastHead === undefined || text !== this.#lastText || this.#method !== this.#lastMethod) {
+      this.#lastHead = parseHead(text, this.#method);
+      this.#lastText = text;
+      this.#lastMethod = this.#method;
+    }
+    return this.#lastHead;
   }
 
   #takeBody(head: ResponseHead, bytes: Buffer, at: number): void {

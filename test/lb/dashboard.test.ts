@@ -27,7 +27,7 @@ test.skipIf(BROWSER === null)(
       await page.goto(`${cluster.url}/dashboard`);
       await shows(page, 'document.querySelectorAll("#workers tr").length === 4');
       for (let i = 0; i < 20; i++) await (await cluster.post("/generate", { text: "x", stream: true })).text();
-      cluster.balancer.fleet.of("decode")[0].draining = true;
+      cluster.balancer.fleet.of("decode")[0]!.draining = true;
       // The next second's event brings both.
       await shows(page, 'document.querySelector("#workers").textContent.includes("draining")');
       await shows(page, 'document.querySelectorAll("#rate polyline").length === 2');
