@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Device } from "../../ffi/verbs/index.ts";
-import { DEPTH, routableGid } from "./endpoint.ts";
+import { DEPTH, routableGid, TIMEOUT } from "./endpoint.ts";
 import { BATCH, LATENCY_BYTES } from "./workloads.ts";
 
 const LISTENING = "0A";
@@ -30,7 +30,7 @@ function flags(tool: PerftestTool, size: number, count: number, port: number): s
   using context = Device.find().open();
   const { index } = routableGid(context);
   const { activeMtu } = context.port(1).query();
-  const common = { d: context.device.name, x: index, m: activeMtu, s: size, n: count, p: port };
+  const common = { d: context.device.name, x: index, m: activeMtu, s: size, n: count, p: port, u: TIMEOUT };
   const latency = tool === "ib_write_lat";
   const depth = { t: DEPTH, Q: BATCH, ...(tool === "ib_send_bw" && { r: 2 * DEPTH }) };
   const all = Object.entries({ ...common, ...(latency ? {} : depth) });
