@@ -1,6 +1,5 @@
 import { CopyKernels, CudaRuntime, type Device, type DeviceMemory } from "../../cuda/index.ts";
-import { RunCopier, RunSlot } from "../../lib/transports/cuda-ipc/run-copier.ts";
-import { TABLE_RUNS } from "../../lib/transports/cuda-ipc/run-table.ts";
+import { RunCopier, RunSlot, TABLE_RUNS } from "../../lib/transports/gpu/index.ts";
 import { median } from "../table.ts";
 
 const ROUNDS = 5;
@@ -21,7 +20,7 @@ export function crossover(gpus: readonly [number, number], bytes: number): Cross
   using from = source.allocate(bytes);
   using to = target.allocate(bytes);
   const measureBy = (kernelBelowBytes: number, runBytes: number): number => {
-    const copier = new RunCopier(source, kernels, { kernelBelowBytes });
+    const copier = new RunCopier({ device: source, kernels }, { kernelBelowBytes });
     const speed = measure(copier, from, to, runBytes);
     copier.close();
     return speed;

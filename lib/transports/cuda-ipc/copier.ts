@@ -1,11 +1,4 @@
-import type { CopyKernels, Device } from "../../../cuda/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-
-/** A GPU that copies, and its kernels where there are any. */
-export interface CopySide {
-  readonly device: Device;
-  readonly kernels: CopyKernels | undefined;
-}
 
 /** Moves pages in numbered turns, in order; several may be under way. */
 export interface Copier {

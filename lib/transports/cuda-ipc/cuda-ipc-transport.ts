@@ -1,9 +1,9 @@
 import { z } from "zod";
+import { Gpus } from "../gpu/index.ts";
 import { HostTransport } from "../host/index.ts";
 import type { TransportFactory } from "../transport.ts";
 import { ExposedPool } from "./exposed-pool.ts";
 import { GpuWriter } from "./gpu-writer.ts";
-import { Gpus } from "./gpus.ts";
 
 const optionsSchema = z.strictObject({
   /** `auto` writes into the other GPU's memory where the two reach each other, and by way of the host where not. */

@@ -1,12 +1,10 @@
-import { unsafeCopy } from "../../../ffi/libc/index.ts";
 import { copy, type Device, PeerMemory, unsafeSpan } from "../../../cuda/index.ts";
+import { unsafeCopy } from "../../../ffi/libc/index.ts";
+import { type Gpus, type RunCopierOptions, TABLE_BUFFERS } from "../gpu/index.ts";
 import { type GrantedRegion, MappedRegions, type PageWriter } from "../host/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-import type { Copier, CopySide } from "./copier.ts";
-import type { Gpus } from "./gpus.ts";
+import type { Copier } from "./copier.ts";
 import { PeerCopier } from "./peer-copier.ts";
-import type { RunCopierOptions } from "./run-copier.ts";
-import { TABLE_BUFFERS } from "./run-table.ts";
 import { StagedCopier } from "./staged-copier.ts";
 
 export interface GpuWriterOptions extends RunCopierOptions {
@@ -52,11 +50,8 @@ export class GpuWriter implements PageWriter {
       );
       this.#scratch = bases[0]!;
       this.destinationBases = Float64Array.from(bases.slice(1));
-      const sides = [device, target].map((one) => ({ device: one, kernels: gpus.kernels(one) })) as [
-        CopySide,
-        CopySide,
-      ];
-      this.#copier = staged ? new StagedCopier(...sides, options) : new PeerCopier(sides[0], options);
+      const [source, destination] = [gpus.side(device), gpus.side(target)];
+      this.#copier = staged ? new StagedCopier(source, destination, options) : new PeerCopier(source, options);
     } catch (error) {
       this.#unmap();
       throw error;

@@ -1,8 +1,7 @@
 import type { Event } from "../../../cuda/index.ts";
+import { type CopySide, RunCopier, type RunCopierOptions, RunSlot, TABLE_RUNS } from "../gpu/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-import type { Copier, CopySide } from "./copier.ts";
-import { RunCopier, type RunCopierOptions, RunSlot } from "./run-copier.ts";
-import { TABLE_RUNS } from "./run-table.ts";
+import type { Copier } from "./copier.ts";
 import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
@@ -29,7 +28,7 @@ export class PeerCopier implements Copier {
   readonly #turns: Turns<PeerTurn>;
 
   constructor(side: CopySide, options: RunCopierOptions) {
-    this.#runs = new RunCopier(side.device, side.kernels, options);
+    this.#runs = new RunCopier(side, options);
     this.#turns = new Turns(Array.from({ length: TURNS }, () => new PeerTurn(side)));
   }
 

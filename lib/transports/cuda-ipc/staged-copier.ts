@@ -1,8 +1,7 @@
 import type { Event, PinnedMemory } from "../../../cuda/index.ts";
+import { type CopySide, RunCopier, type RunCopierOptions, RunSlot, TABLE_RUNS } from "../gpu/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
-import type { Copier, CopySide } from "./copier.ts";
-import { RunCopier, type RunCopierOptions, RunSlot } from "./run-copier.ts";
-import { TABLE_RUNS } from "./run-table.ts";
+import type { Copier } from "./copier.ts";
 import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
@@ -55,8 +54,8 @@ export class StagedCopier implements Copier {
   readonly #turns: Turns<StagedTurn>;
 
   constructor(source: CopySide, destination: CopySide, options: RunCopierOptions) {
-    this.#in = new RunCopier(source.device, source.kernels, options);
-    this.#out = new RunCopier(destination.device, destination.kernels, options);
+    this.#in = new RunCopier(source, options);
+    this.#out = new RunCopier(destination, options);
     this.#turns = new Turns(Array.from({ length: TURNS }, () => new StagedTurn(source, destination)));
   }
 

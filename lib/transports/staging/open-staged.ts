@@ -1,5 +1,5 @@
-import { Gpus } from "../cuda-ipc/gpus.ts";
 import type { Transport, TransportContext, TransportFactory, Unusable } from "../transport.ts";
+import { Gpus } from "../gpu/index.ts";
 import { GpuLanding } from "./gpu-landing.ts";
 import { StagedOutbound } from "./staged-outbound.ts";
 
@@ -22,7 +22,7 @@ export function openStaged(name: string, factory: TransportFactory, context: Tra
     const onGpu = context.buffers.filter(({ gpu }) => gpu !== undefined);
     return factory({ ...context, landing: () => new GpuLanding(device, onGpu) });
   }
-  const side = { device, kernels: gpus.kernels(device) };
+  const side = gpus.side(device);
   const inner = factory(context);
   if ("unusable" in inner) return inner;
   return {

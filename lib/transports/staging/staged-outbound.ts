@@ -1,6 +1,6 @@
 import { asTransferError, type KVTransferError } from "../../errors.ts";
+import type { CopySide } from "../gpu/index.ts";
 import type { WritePlan } from "../../planner/index.ts";
-import type { CopySide } from "../cuda-ipc/copier.ts";
 import { type QueuedBatch, RoomQueue } from "../pairs/index.ts";
 import type { OutboundEnd, OutboundEvents, RoomTag, TransportData, WriteBatch } from "../transport.ts";
 import { type Piece, StagingRing } from "./staging-ring.ts";

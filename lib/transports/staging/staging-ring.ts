@@ -1,8 +1,6 @@
 import type { Event, PinnedMemory } from "../../../cuda/index.ts";
+import { type CopySide, RunCopier, RunSlot, TABLE_RUNS } from "../gpu/index.ts";
 import type { WritePlan } from "../../planner/index.ts";
-import type { CopySide } from "../cuda-ipc/copier.ts";
-import { RunCopier, RunSlot } from "../cuda-ipc/run-copier.ts";
-import { TABLE_RUNS } from "../cuda-ipc/run-table.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
 
 const PIECES = 4;
@@ -63,7 +61,7 @@ export class StagingRing {
   readonly #all: readonly Piece[];
 
   constructor(side: CopySide) {
-    this.#copier = new RunCopier(side.device, side.kernels, { kernelBelowBytes: KERNEL_BELOW_BYTES });
+    this.#copier = new RunCopier(side, { kernelBelowBytes: KERNEL_BELOW_BYTES });
     this.#all = Array.from({ length: PIECES }, () => new Piece(side));
     this.#free = [...this.#all];
   }

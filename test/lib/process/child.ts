@@ -32,6 +32,8 @@ export type ChildCommand =
   | { readonly do: "state"; readonly room: number }
   | { readonly do: "holds"; readonly room: number; readonly pages: readonly number[]; readonly slot: number }
   | { readonly do: "clear"; readonly room: number }
+  /** Rooms of one page, one after the other, each to its end. */
+  | { readonly do: "many"; readonly from: number; readonly to: number; readonly addr: string }
   | { readonly do: "figures" }
   /** Frees the device memory of the pool behind everybody's back. */
   | { readonly do: "free" }
@@ -56,6 +58,19 @@ function answer(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
+async function oneOfMany(room: number, bootstrapAddr: string): Promise<void> {
+  if (start.role === "prefill") {
+    using sender = manager.createSender({ room });
+    sender.init(1, room % 8);
+    sender.send([3]);
+    await sender.done;
+  } else {
+    using receiver = manager.createReceiver({ room, bootstrapAddr });
+    receiver.init([5], room % 8);
+    await receiver.done;
+  }
+}
+
 async function obey(command: ChildCommand): Promise<object> {
   switch (command.do) {
     case "open-sender": {
@@ -74,6 +89,9 @@ async function obey(command: ChildCommand): Promise<object> {
       receiver.init(command.pages, command.slot);
       return {};
     }
+    case "many":
+      for (let room = command.from; room <= command.to; room++) await oneOfMany(room, command.addr);
+      return {};
     case "state": {
       const room = rooms.get(command.room)!;
       return {

@@ -80,6 +80,8 @@ export async function complete(
   await decode.ask({ do: "clear", room });
 }
 
+/** Rooms of one page, without looks at their bytes. */
 export async function completeMany(prefill: Peer, decode: Peer, from: number, to: number): Promise<void> {
-  for (let room = from; room <= to; room++) await complete(prefill, decode, room, 1);
+  const addr = prefill.address;
+  await Promise.all([prefill, decode].map((peer) => peer.ask({ do: "many", from, to, addr })));
 }

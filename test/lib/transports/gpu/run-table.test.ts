@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { type KVLayout, planPages } from "../../../../lib/planner/index.ts";
-import { foldRows } from "../../../../lib/transports/cuda-ipc/run-table.ts";
+import { foldRows } from "../../../../lib/transports/gpu/index.ts";
 
 /** The table's arrays without the pinned memory under them. */
 function tableOf(runs: readonly (readonly [destination: number, source: number, length: number])[]) {

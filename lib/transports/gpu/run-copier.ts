@@ -7,6 +7,7 @@ import {
   type Event,
   type Stream,
 } from "../../../cuda/index.ts";
+import type { CopySide } from "./gpus.ts";
 import { foldRows, RunTable, TABLE_BYTES, TABLE_RUNS } from "./run-table.ts";
 
 /** Tables up to this size are read by the kernel where they are, over PCIe; larger ones are copied to the device first. */
@@ -47,7 +48,7 @@ export class RunCopier {
   readonly #options: RunCopierOptions;
   readonly #batch = new CopyBatch(TABLE_RUNS);
 
-  constructor(device: Device, kernels: CopyKernels | undefined, options: RunCopierOptions) {
+  constructor({ device, kernels }: CopySide, options: RunCopierOptions) {
     this.device = device;
     this.stream = device.createStream();
     this.#uploads = device.createStream();

@@ -1,6 +1,12 @@
 import { CopyKernels, CudaRuntime, type Device } from "../../../cuda/index.ts";
 import { LibraryNotFoundError } from "../../../ffi/runtime/index.ts";
 
+/** A GPU that copies, and its kernels where there are any. */
+export interface CopySide {
+  readonly device: Device;
+  readonly kernels: CopyKernels | undefined;
+}
+
 /** The GPUs that one transport works with, and the copy kernels on them. */
 export class Gpus {
   readonly runtime = CudaRuntime.open();
@@ -8,6 +14,10 @@ export class Gpus {
 
   device(ordinal: number): Device {
     return this.runtime.device(ordinal);
+  }
+
+  side(device: Device): CopySide {
+    return { device, kernels: this.kernels(device) };
   }
 
   /** The copy kernels on a device; undefined where NVRTC is missing: then copies are batched. */
