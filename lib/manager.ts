@@ -81,6 +81,7 @@ async function startRegistry(options: ParsedManagerOptions): Promise<KVBootstrap
     host,
     port,
     leaseMs: timeouts.leaseMs,
+    startTimeoutMs: timeouts.threadMs,
     token,
     serverSecretKey: curve?.serverSecretKey,
   });
