@@ -73,6 +73,7 @@ export {
   type RegisterOptions,
   Resource,
   SendFlag,
+  senderAddress,
   SendList,
   SharedReceiveQueue,
   type SharedReceiveQueueAttributes,

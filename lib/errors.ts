@@ -31,6 +31,10 @@ export const TransferErrorCode = {
 } as const;
 export type TransferErrorCode = (typeof TransferErrorCode)[keyof typeof TransferErrorCode];
 
+/** Characters of an error's message, and of each of its details, that cross the wire. */
+export const MAX_MESSAGE = 2_048;
+export const MAX_DETAIL = 256;
+
 export interface ErrorDetails {
   readonly room?: number;
   /** Which peer, as a person would say it: `decode 1f3a rank tp0 pp0 (tcp 10.0.0.2:4711)`. */
@@ -75,8 +79,12 @@ export class KVTransferError extends KVError<TransferErrorCode> {
       : new KVTransferError(this.code, this.message, { ...pickDetails(this), room, cause: this });
   }
 
+  /** Cut to what the protocol lets through: a peer that refused the report would wait for the room's deadline. */
   toRecord(): TransferErrorRecord {
-    return { code: this.code, message: this.message, ...pickDetails(this) };
+    const { room, ...texts } = pickDetails(this);
+    const cut = Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, text.slice(0, MAX_DETAIL)]));
+    const message = this.message.slice(0, MAX_MESSAGE);
+    return { code: this.code, message, ...(room === undefined ? {} : { room }), ...cut };
   }
 
   static fromRecord(record: TransferErrorRecord): KVTransferError {
@@ -90,7 +98,7 @@ export interface TransferErrorRecord extends Omit<ErrorDetails, "cause"> {
   readonly message: string;
 }
 
-function pickDetails(error: KVTransferError): Omit<ErrorDetails, "cause"> {
+function pickDetails(error: KVTransferError): { room?: number; peer?: string; step?: string; status?: string } {
   return {
     ...(error.room === undefined ? {} : { room: error.room }),
     ...(error.peer === undefined ? {} : { peer: error.peer }),

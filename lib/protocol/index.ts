@@ -1,5 +1,5 @@
+export { type AnswerHeaders, type Member, RegistryErrorCode, type RelayedHeaders } from "./headers.ts";
 export {
-  type AnswerHeaders,
   decodeHeard,
   decodeRequest,
   encodeAnswer,
@@ -10,10 +10,7 @@ export {
   FrameError,
   type Frames,
   type Heard,
-  type Member,
   parseHeard,
   PROTOCOL_VERSION,
-  RegistryErrorCode,
   type RegistryRequest,
-  type RelayedHeaders,
 } from "./messages.ts";
