@@ -19,8 +19,8 @@ else {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    console.error(`kvwire-lb: ${error.message}`);
-    process.exitCode = 2;
+    if (!(error instanceof ConfigError) && (error as { code?: string }).code !== "EADDRINUSE") throw error;
+    console.error(`kvwire-lb: ${(error as Error).message}`);
+    process.exit(2);
   }
 }

@@ -1,3 +1,5 @@
+import { commonKey } from "./key-names.ts";
+
 /** The kinds of JSON value, as much as a load balancer needs to know of one. */
 export type JsonKind = "string" | "number" | "object" | "array" | "true" | "false" | "null";
 
@@ -318,6 +320,8 @@ export class JsonScanner {
 
   /** The key between two quotes, its escapes undone: `bootstrap_\u0072oom` is `bootstrap_room` to an engine. */
   #text(start: number, end: number): string {
+    const common = commonKey(this.#bytes, start + 1, end - 1);
+    if (common !== undefined) return common;
     const text = this.#bytes.toString("utf8", start + 1, end - 1);
     return text.includes("\\") ? (JSON.parse(`"${text}"`) as string) : text;
   }
