@@ -30,7 +30,8 @@ export function startEngine(asked: EngineProcessOptions): ServerProcess {
   return new ServerProcess({
     name,
     script: [ENGINE, ...where, ...half, ...options],
-    readUrl: (line) => (line.startsWith("{") ? readySchema.safeParse(JSON.parse(line)).data?.url : undefined),
+    // Other lines may begin like JSON, too: errors that the runtime prints do.
+    readUrl: (line) => (line.startsWith('{"event":') ? readySchema.parse(JSON.parse(line)).url : undefined),
     ...(onLine ? { onLine } : {}),
   });
 }
