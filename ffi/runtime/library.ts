@@ -73,10 +73,16 @@ export function openLibrary<const R extends SymbolTable, const O extends SymbolT
       }
       return { path, symbols, optional: optional as Partial<NativeFunctions<O>> };
     } catch (cause) {
-      tried.push(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
+      tried.push(`${path}: ${reasonOf(cause)}`);
     }
   }
   throw new LibraryNotFoundError(search.name, tried, search.hint);
+}
+
+/** The linker's words, without the path that Bun and the linker put before them: it may be one that nobody asked for. */
+function reasonOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return message.replace(/^Failed to open library ".*?": (\/\S+: )?/, "");
 }
 
 function bind<T extends SymbolTable>(path: string, table: T): NativeFunctions<T> {

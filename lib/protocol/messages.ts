@@ -7,7 +7,7 @@ import { z } from "zod";
 import {
   type AnswerHeaders,
   answers,
-  RegistryErrorCode,
+  type RegistryErrorCode,
   relayed,
   type RelayedHeaders,
   type RequestHeaders,

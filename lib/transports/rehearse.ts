@@ -13,7 +13,10 @@ import type {
 const ROOMS = 100;
 const PAGES = 4;
 const PAGE_BYTES = 4_096;
-const LIMIT_MS = 2_000;
+/** For the connection and the first room, which must come through; a loaded machine takes its time. */
+const LIMIT_MS = 5_000;
+/** For the other rooms, which only warm up: what is not done by then is left. */
+const PRACTICE_MS = 1_000;
 
 /** A poll set that this thread can wait on. */
 export interface WaitingReactor extends Reactor {
@@ -68,7 +71,7 @@ export function rehearseTransport(
     while (!holds()) {
       if (failure) throw failure;
       if (base.now() > deadline)
-        throw new KVTransferError("DEADLINE", `waited ${LIMIT_MS} ms for ${what}`, { step: "rehearsal" });
+        throw new KVTransferError("DEADLINE", `${what} took more than ${LIMIT_MS} ms`, { step: "rehearsal" });
       if (!outbound.step(base.now() + 1)) reactor.wait(1);
       else reactor.wait(0);
     }
@@ -77,7 +80,8 @@ export function rehearseTransport(
   inbound.accept(outbound.endpoint);
   until("the receiver's end", () => seen.inbound);
   outbound.confirm();
-  for (let room = 1; room <= ROOMS; room++) {
+  const practiceEnd = base.now() + PRACTICE_MS;
+  for (let room = 1; room <= ROOMS && (room === 1 || base.now() < practiceEnd); room++) {
     sendRoom(room, inbound, outbound, source, destination);
     until("a room", () => seen.arrived === room && seen.written === room);
     inbound.forget(room);
