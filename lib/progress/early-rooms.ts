@@ -30,6 +30,8 @@ export class EarlyRooms {
   readonly #options: EarlyRoomsOptions;
   readonly #rooms = new Map<number, EarlyRoom>();
   readonly #recentFailures = new RecentFailures();
+  /** Of rooms that were given up before their sender came: why, for the sender. */
+  readonly #abandoned = new RecentFailures();
 
   constructor(options: EarlyRoomsOptions) {
     this.#options = options;
@@ -58,11 +60,17 @@ export class EarlyRooms {
     destinations.set(pair, { pair, room: header, pages, sendsAux, inFlight: new Set(), ...nothing });
   }
 
+  /** Why nobody will ask for the room any more, if that is known already. */
+  abandoned(room: number): KVTransferError | undefined {
+    return this.#abandoned.get(room, this.#options.now());
+  }
+
   /** The sender has come: what was gathered is its. */
   take(room: number): Destinations {
     const known = this.#rooms.get(room);
     this.#rooms.delete(room);
     this.#recentFailures.forget(room);
+    this.#abandoned.forget(room);
     return known?.destinations ?? new Map();
   }
 
@@ -87,6 +95,7 @@ export class EarlyRooms {
     if (!known || ![...known.destinations.values()].some(which)) return;
     this.#rooms.delete(room);
     this.failed(room, error);
+    this.#abandoned.add(room, error, this.#options.now());
     for (const destination of known.destinations.values()) {
       destination.pair.rooms--;
       this.#options.dropped(destination, error);

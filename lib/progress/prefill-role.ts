@@ -174,6 +174,7 @@ export class PrefillRole implements OutboundPairEvents {
 
   #open(command: Extract<Command, { op: "open-sender" }>): void {
     const { now, timeouts } = this.#dependencies;
+    const abandoned = this.#early.abandoned(command.room);
     const room: SenderRoom = {
       ref: command.ref,
       room: command.room,
@@ -192,7 +193,9 @@ export class PrefillRole implements OutboundPairEvents {
     };
     this.rooms.open(room);
     this.#byNumber.set(command.room, room);
-    this.#drive(room);
+    // Decode has come and gone before the engine: no one will ask again.
+    if (abandoned) this.#fail(room, abandoned);
+    else this.#drive(room);
   }
 
   /** Takes a room as far as what is known allows. */

@@ -3,7 +3,7 @@ import type { KVTransferError } from "../errors.ts";
 const KEPT = 4_096;
 const KEPT_MS = 60_000;
 
-/** Rooms that failed lately, so that a decode that asks for one late is told at once instead of waiting. Bounded. */
+/** Rooms that failed lately, so that whoever asks for one late is told at once instead of waiting. Bounded. */
 export class RecentFailures {
   readonly #failures = new Map<number, { readonly error: KVTransferError; readonly at: number }>();
 

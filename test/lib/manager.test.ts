@@ -119,6 +119,28 @@ describe("a pair of managers", () => {
     for (const room of [first.sender, first.receiver, second.sender, second.receiver, receiver]) room.clear();
   });
 
+  test("a sender whose decode gave up before it came is told at once", async () => {
+    const room = nextRoom++;
+    const receiver = both.decode.createReceiver({ room, bootstrapAddr: both.address });
+    receiver.init([14], 9);
+    await until(
+      "the room to be announced",
+      () => both.prefill.figures.earlyRooms,
+      (rooms) => rooms === 1,
+    );
+    receiver.abort("the client has left");
+    await until(
+      "prefill to hear of it",
+      () => both.prefill.figures.earlyRooms,
+      (rooms) => rooms === 0,
+    );
+    const sender = both.prefill.createSender({ room });
+    expect(await sender.done.catch((error: unknown) => error)).toMatchObject({ code: "ABORTED", room });
+    await receiver.released;
+    sender.clear();
+    receiver.clear();
+  });
+
   test("sides that disagree on the number of pages both fail, and say so", async () => {
     const { sender, receiver } = open();
     receiver.init([1, 2], 0);
