@@ -90,7 +90,7 @@ describeMachines("two hosts over verbs", () => {
   );
 
   test.each([1, 10])(
-    "%d %% of packets lost: rooms are whole, or fail and say so; without loss all are whole",
+    "%d percent of packets lost: rooms are whole, or fail and say so; without loss all are whole",
     async (percent) => {
       expect((await begin(network.host1, `tc qdisc add dev net0 root netem loss ${percent}%`)).code).toBe(0);
       expectEnded(await settle(await open(40)), 40);

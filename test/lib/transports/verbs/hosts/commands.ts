@@ -33,6 +33,8 @@ export interface Settled {
   readonly unreleased: number;
   /** How many failed with which code. */
   readonly failed: Readonly<Record<string, number>>;
+  /** What the first of them says. */
+  readonly reason?: string;
 }
 
 export const POOL = { layers: 1, pages: 2_048, pageBytes: 4_096, auxSlots: 512, auxBytes: 256 };

@@ -12,7 +12,8 @@ const manager = await KVManager.create({
   role: start.role,
   args: pool.args,
   transport: "verbs",
-  transportOptions: { verbs: { windowBytes: 1_048_576 } },
+  // An emulated machine may be away for a second: 7 retries of 0.5 s.
+  transportOptions: { verbs: { windowBytes: 1_048_576, timeout: 17 } },
   timeouts: { leaseMs: start.leaseMs, threadMs: 90_000, connectMs: 60_000 },
   ...(start.role === "prefill" ? { bootstrap: { host: start.host, port: 0, serve: true } } : {}),
 });
@@ -93,17 +94,20 @@ async function settle(first: number, count: number, limitMs: number): Promise<Se
   }
   const failed: Record<string, number> = {};
   let [succeeded, wrong, unreleased] = [0, 0, 0];
+  let reason: string | undefined;
   for (const [place, room] of all.entries()) {
     if (!room.isReleased) unreleased++;
     if (room.poll() === KVPoll.Success) {
       succeeded++;
       if (start.role === "decode" && !pool.holds(first + place, pagesOf("decode", place), place)) wrong++;
     } else {
-      const code = room.failureException()?.code ?? "UNFINISHED";
+      const error = room.failureException();
+      const code = error?.code ?? "UNFINISHED";
+      reason ??= error?.message;
       failed[code] = (failed[code] ?? 0) + 1;
     }
   }
-  return { succeeded, wrong, unreleased, failed };
+  return { succeeded, wrong, unreleased, failed, ...(reason !== undefined && { reason }) };
 }
 
 function answer(value: object): void {

@@ -1,0 +1,97 @@
+/**
+ * Rooms over verbs, beside what the device can do (ib_write_bw) and beside the pyverbs engine's way, in one run on one
+ * device: `bun bench/rdma.ts [rounds]`, in the virtual machine `bun run vm -- bun bench/rdma.ts`. Needs perftest,
+ * python3-pyverbs and python3-zmq. Bandwidths take turns and their medians count; both sides are warm.
+ */
+import { planPages } from "../lib/planner/index.ts";
+import { parseArgs } from "../lib/args.ts";
+import { LAYERS, Pool } from "./rdma/pool.ts";
+import { pyverbsMethod, type PyverbsResult } from "./rdma/pyverbs-method.ts";
+import { Rooms } from "./rdma/rooms.ts";
+import { median, table } from "./table.ts";
+import { perftest } from "./verbs/perftest.ts";
+
+const ROUNDS = Number(process.argv[2] ?? 7);
+const KIB = 1024;
+const MIB = KIB * KIB;
+const ROOM_BYTES = 64 * MIB;
+const SINGLE_ROOMS = 100;
+
+const consecutive = (count: number): number[] => Array.from({ length: count }, (_, page) => page);
+/** Every page apart from the one before it: an odd step through a power of two. */
+const scattered = (count: number, step: number): number[] => consecutive(count).map((page) => (page * step) % count);
+const round = (value: number, digits = 1): number => Number(value.toFixed(digits));
+
+function writes(pageBytes: number, pages: number, from: readonly number[], to: readonly number[]): number {
+  using pool = new Pool(pages, pageBytes);
+  const { layout } = parseArgs(pool.args);
+  return planPages({
+    source: layout,
+    destination: layout,
+    sourcePages: Int32Array.from(from),
+    destinationPages: Int32Array.from(to),
+    gatherLimit: 16,
+  }).writeCount;
+}
+
+async function bandwidth(pageBytes: number): Promise<(string | number)[][]> {
+  const pages = ROOM_BYTES / pageBytes / (2 * LAYERS);
+  await using rooms = await Rooms.open(pages, pageBytes);
+  const whole = { from: consecutive(pages), to: consecutive(pages) };
+  const fragments = { from: scattered(pages, 5), to: scattered(pages, 11) };
+  const figures = { whole: [] as number[], fragments: [] as number[], limit: [] as number[], pyverbs: [] as number[] };
+  for (let turn = 0; turn < ROUNDS; turn++) {
+    figures.whole.push((await rooms.run({ count: 1, atOnce: 1, ...whole })).bytesPerSecond / MIB);
+    figures.fragments.push((await rooms.run({ count: 1, atOnce: 1, ...fragments })).bytesPerSecond / MIB);
+    figures.limit.push((await perftest("ib_write_bw", pageBytes, ROOM_BYTES / pageBytes)).figure);
+    figures.pyverbs.push((await pyverbsMethod(pageBytes, pages, 1, 1)).bytesPerSecond / MIB);
+  }
+  const limit = median(figures.limit);
+  const row = (name: string, values: readonly number[], posted: number | string): (string | number)[] => {
+    const figure = median(values);
+    return [`${pageBytes / KIB} KiB`, name, round(figure), round(figure / limit, 2), posted];
+  };
+  return [
+    row("ib_write_bw", figures.limit, ROOM_BYTES / pageBytes),
+    row("kvwire, one run", figures.whole, writes(pageBytes, pages, whole.from, whole.to)),
+    row("kvwire, fragments", figures.fragments, writes(pageBytes, pages, fragments.from, fragments.to)),
+    row("pyverbs' way, one run", figures.pyverbs, 2 * LAYERS),
+  ];
+}
+
+async function roomTimes(): Promise<{ rows: (string | number)[][]; steps: PyverbsResult }> {
+  const pageBytes = 16 * KIB;
+  await using rooms = await Rooms.open(256, pageBytes);
+  const rows: (string | number)[][] = [];
+  for (const pages of [1, 256]) {
+    const count = pages === 1 ? SINGLE_ROOMS : ROUNDS;
+    const work = { count, atOnce: 1, from: consecutive(pages), to: consecutive(pages) };
+    const ours = median((await rooms.run(work)).microseconds);
+    const theirs = (await pyverbsMethod(pageBytes, pages, count, 1)).decode.roomMicroseconds;
+    rows.push([`one room of ${pages} pages, µs (p50)`, round(ours, 0), round(theirs, 0), round(theirs / ours)]);
+  }
+  const many = { count: 320, atOnce: 32, from: [0], to: [1] };
+  const ours = (await rooms.run(many)).roomsPerSecond;
+  const steps = await pyverbsMethod(pageBytes, 1, 64, 32);
+  const alone = await pyverbsMethod(pageBytes, 1, SINGLE_ROOMS, 1);
+  rows.push([
+    "rooms of 1 page a second, 32 at once",
+    round(ours),
+    round(steps.roomsPerSecond),
+    round(ours / steps.roomsPerSecond),
+  ]);
+  return { rows, steps: alone };
+}
+
+console.log(
+  "MiB/s of one room of 64 MiB: 8 layers of K and V, medians; requests as planned, less aux slot and notice\n",
+);
+const bandwidths = [...(await bandwidth(16 * KIB)), ...(await bandwidth(64 * KIB))];
+console.log(table(["pages", "", "MiB/s", "of ib_write_bw", "requests"], bandwidths));
+const { rows, steps } = await roomTimes();
+console.log(`\n${table(["pages of 16 KiB", "kvwire", "pyverbs' way", "times"], rows)}`);
+const stepRows = (["decode", "prefill"] as const).flatMap((side) =>
+  Object.entries(steps[side].steps).map(([name, microseconds]) => [side, name, round(microseconds, 0)]),
+);
+console.log(`\n${table(["pyverbs' way", "step of a room of 1 page", "µs (p50)"], stepRows)}`);
+process.exit(0);
