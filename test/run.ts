@@ -4,7 +4,7 @@
  */
 import { rdmaDevices } from "./rxe/devices.ts";
 import { MachineError } from "./rxe/errors.ts";
-import { deviceTests, runDeviceSuite, runHostTests, say, type SuiteResult } from "./rxe/suite.ts";
+import { deviceTests, runDeviceSuite, runHostTests, say, type SuiteResult, testTimeout } from "./rxe/suite.ts";
 import { describeTally, nothing, sum } from "./rxe/tally.ts";
 
 const devices = rdmaDevices();
@@ -27,7 +27,7 @@ const elsewhere = Object.values(deviceTests).flatMap((kind) => [
 ]);
 if (direct) say(`the tests use ${devices.join(", ")}`);
 const start = performance.now();
-const results = [await runHostTests(direct ? [] : elsewhere, {})];
+const results = [await runHostTests([...testTimeout, ...(direct ? [] : elsewhere)], {})];
 if (!direct) results.push(await deviceSuite());
 
 say(`${describeTally(sum(results.map(({ tally }) => tally)))} in ${((performance.now() - start) / 1000).toFixed(0)} s`);

@@ -33,6 +33,8 @@ export async function ask(worker: Worker, question: Question): Promise<Reply> {
       },
       ...(body === undefined ? {} : { body }),
       signal: AbortSignal.timeout(timeout),
+      // Seldom asked: by the next time the engine may have closed the connection.
+      keepalive: false,
       ...worker.tlsForFetch,
     });
     const contentType = response.headers.get("content-type") ?? "text/plain";

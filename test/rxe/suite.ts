@@ -27,7 +27,7 @@ export interface SuiteResult {
 export const repository = join(import.meta.dir, "../..");
 
 /** Under emulation a test takes many times its time; and a machine that hangs must not hang the run. */
-const testTimeout = ["--timeout", "60000"];
+export const testTimeout = ["--timeout", "60000"];
 const shortLimitMs = 15 * 60_000;
 const longLimitMs = 60 * 60_000;
 
