@@ -22,7 +22,8 @@ for await (const line of console) {
   sender.send(Array.from({ length: count }, (_, page) => page));
   say(`ready ${room}`);
   void sender.done.then(() => {
-    say(`done ${room} ${process.hrtime.bigint()}`);
+    const { transferLatencyS } = sender.transferMetric();
+    say(`done ${room} ${process.hrtime.bigint()} ${transferLatencyS * 1e6}`);
     sender.clear();
   });
 }
