@@ -1,6 +1,6 @@
 /**
  * Rooms over verbs, beside what the device can do (ib_write_bw) and beside the pyverbs engine's way, in one run on one
- * device: `bun bench/rdma.ts [rounds]`, in the virtual machine `bun run vm -- bun bench/rdma.ts`. Needs perftest,
+ * device: `bun bench/rdma.ts [rounds [part…]]`, parts bandwidth and rooms, in the virtual machine `bun run vm -- bun bench/rdma.ts`. Needs perftest,
  * python3-pyverbs and python3-zmq. Bandwidths take turns and their medians count; both sides are warm.
  */
 import { planPages } from "../lib/planner/index.ts";
@@ -11,7 +11,9 @@ import { Rooms } from "./rdma/rooms.ts";
 import { median, table } from "./table.ts";
 import { perftest } from "./verbs/perftest.ts";
 
-const ROUNDS = Number(process.argv[2] ?? 7);
+const [rounds = "7", ...asked] = process.argv.slice(2);
+const ROUNDS = Number(rounds);
+const parts = asked.length > 0 ? asked : ["bandwidth", "rooms"];
 const KIB = 1024;
 const MIB = KIB * KIB;
 const ROOM_BYTES = 64 * MIB;
@@ -70,7 +72,7 @@ async function roomTimes(): Promise<{ rows: (string | number)[][]; steps: Pyverb
     const theirs = (await pyverbsMethod(pageBytes, pages, count, 1)).decode.roomMicroseconds;
     rows.push([`one room of ${pages} pages, µs (p50)`, round(ours, 0), round(theirs, 0), round(theirs / ours)]);
   }
-  const many = { count: 320, atOnce: 32, from: [0], to: [1] };
+  const many = { count: 320, atOnce: 32, from: [0], to: [0] };
   const ours = (await rooms.run(many)).roomsPerSecond;
   const steps = await pyverbsMethod(pageBytes, 1, 64, 32);
   const alone = await pyverbsMethod(pageBytes, 1, SINGLE_ROOMS, 1);
@@ -83,15 +85,21 @@ async function roomTimes(): Promise<{ rows: (string | number)[][]; steps: Pyverb
   return { rows, steps: alone };
 }
 
-console.log(
-  "MiB/s of one room of 64 MiB: 8 layers of K and V, medians; requests as planned, less aux slot and notice\n",
-);
-const bandwidths = [...(await bandwidth(16 * KIB)), ...(await bandwidth(64 * KIB))];
-console.log(table(["pages", "", "MiB/s", "of ib_write_bw", "requests"], bandwidths));
-const { rows, steps } = await roomTimes();
-console.log(`\n${table(["pages of 16 KiB", "kvwire", "pyverbs' way", "times"], rows)}`);
-const stepRows = (["decode", "prefill"] as const).flatMap((side) =>
-  Object.entries(steps[side].steps).map(([name, microseconds]) => [side, name, round(microseconds, 0)]),
-);
-console.log(`\n${table(["pyverbs' way", "step of a room of 1 page", "µs (p50)"], stepRows)}`);
+async function reportBandwidth(): Promise<void> {
+  const rows = [...(await bandwidth(16 * KIB)), ...(await bandwidth(64 * KIB))];
+  console.log("one room of 64 MiB, 8 layers of K and V; requests as planned, less the aux slot and its notice\n");
+  console.log(table(["pages", "", "MiB/s", "of ib_write_bw", "requests"], rows));
+}
+
+async function reportRooms(): Promise<void> {
+  const { rows, steps } = await roomTimes();
+  console.log(`\n${table(["pages of 16 KiB", "kvwire", "pyverbs' way", "times"], rows)}`);
+  const stepRows = (["decode", "prefill"] as const).flatMap((side) =>
+    Object.entries(steps[side].steps).map(([name, microseconds]) => [side, name, round(microseconds, 0)]),
+  );
+  console.log(`\n${table(["pyverbs' way", "step of a room of 1 page", "µs (p50)"], stepRows)}`);
+}
+
+if (parts.includes("bandwidth")) await reportBandwidth();
+if (parts.includes("rooms")) await reportRooms();
 process.exit(0);
