@@ -20,6 +20,7 @@ type ParsedOptions = EngineOptions & {
   readonly disaggregationBootstrapPort: number;
   readonly disaggregationTransferBackend: string;
   readonly disaggregationAdvertiseHost?: string;
+  readonly disaggregationIbDevice?: string;
   readonly disaggregationLease?: number;
   readonly apiKey?: string;
   readonly logLevel: LogLevel;
@@ -38,13 +39,14 @@ export function parseArgs(argv: readonly string[], version: string): ServerArgs 
     disaggregationBootstrapPort: bootstrapPort,
     disaggregationTransferBackend: transferBackend,
     disaggregationAdvertiseHost: advertiseHost,
+    disaggregationIbDevice: ibDevice,
     disaggregationLease: lease,
     apiKey,
     logLevel,
     ...engine
   } = command.opts<ParsedOptions>();
   const leaseMs = lease === undefined ? undefined : lease * 1_000;
-  const disaggregation = { bootstrapHost: host, bootstrapPort, transferBackend, advertiseHost, leaseMs };
+  const disaggregation = { bootstrapHost: host, bootstrapPort, transferBackend, advertiseHost, ibDevice, leaseMs };
   return { engine: { ...engine, disaggregation }, host, port, bootstrapPort, apiKey, logLevel };
 }
 
@@ -100,6 +102,7 @@ function createCommand(version: string): Command {
     )
     .option("--disaggregation-bootstrap-port <port>", "port of the registry", port, defaults.bootstrapPort)
     .option("--disaggregation-transfer-backend <name>", "how the KV cache travels: auto, or names with commas", "auto")
+    .option("--disaggregation-ib-device <names>", "RDMA devices for verbs, with commas between (default: chosen)")
     .option("--disaggregation-advertise-host <address>", "where the other half reaches this one (default: found out)")
     .option("--disaggregation-lease <seconds>", "silence after which the other half is dead (default: 5)", positive)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(logLevels).default("info"));

@@ -32,7 +32,8 @@ export class KvLink {
   ): Promise<KvLink> {
     const auxMemory = Mapping.allocate(AuxSlots.byteLength(auxSlots), { shared: true, name: "kvwire-aux" });
     const aux = new AuxSlots(auxMemory, auxSlots);
-    const { bootstrapHost: host, bootstrapPort: port, transferBackend: transport, advertiseHost, leaseMs } = options;
+    const { bootstrapHost: host, bootstrapPort: port, transferBackend: transport } = options;
+    const { advertiseHost, leaseMs, ibDevice } = options;
     try {
       const manager = await KVManager.create({
         role,
@@ -40,6 +41,7 @@ export class KvLink {
         transport,
         ...(role === "prefill" ? { bootstrap: { host, port, serve: true } } : {}),
         ...(advertiseHost === undefined ? {} : { advertiseHost }),
+        ...(ibDevice === undefined ? {} : { transportOptions: { verbs: { device: ibDevice } } }),
         ...(leaseMs === undefined ? {} : { timeouts: { leaseMs } }),
       });
       return new KvLink(manager, pool, aux, auxMemory, port);

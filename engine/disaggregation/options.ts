@@ -7,6 +7,8 @@ export interface DisaggregationOptions {
   readonly transferBackend: string;
   /** The address that the other half is told to reach this one at; found out by default. */
   readonly advertiseHost?: string | undefined;
+  /** RDMA devices to use, with commas between; chosen by default. */
+  readonly ibDevice?: string | undefined;
   /** Silence after which the other half is dead, in milliseconds. */
   readonly leaseMs?: number | undefined;
 }
