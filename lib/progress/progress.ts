@@ -6,7 +6,7 @@ import { FakeRooms } from "./fake-rooms.ts";
 import { PrefillRole } from "./prefill-role.ts";
 
 const TICK_MS = 20;
-const SLICE_MS = 1;
+const SLICE_MS = 0.25;
 
 /** SGLang's warm-up requests name this bootstrap host: the states are run through, no byte moves. */
 const FAKE_BOOTSTRAP_HOST = "2.2.2.2";

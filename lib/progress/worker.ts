@@ -110,8 +110,8 @@ function run(progress: Progress, ring: CommandRing, reactor: PollReactor, contro
     const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
     if (spinning || !ring.empty) {
       if (reactor.wait(0)) lastProgressAt = turnAt;
-      // The peer may be waiting for this very processor.
-      else yieldProcessor();
+      // The peer, or this side's engine, may be waiting for this very processor.
+      if (busy || lastProgressAt !== turnAt) yieldProcessor();
       continue;
     }
     Atomics.store(control, Control.asleep, 1);
