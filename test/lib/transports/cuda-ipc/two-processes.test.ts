@@ -13,6 +13,7 @@ import {
   LARGE,
   released,
   SENT,
+  SMALL,
   start as startOn,
 } from "./rooms.ts";
 
@@ -42,6 +43,13 @@ describe("cuda-ipc on the stand-in", () => {
     await using prefill = await start("prefill", ofPrefill);
     await using decode = await start("decode", ofDecode);
     for (const room of [1, 2]) await complete(prefill, decode, room);
+  });
+
+  test("a room of more bytes than all turns of the staging ring hold lands whole", async () => {
+    const pool = { ...SMALL, pageBytes: 512 * 1024 };
+    await using prefill = await start("prefill", { ...noPeers, pool });
+    await using decode = await start("decode", { ...noPeers, pool });
+    await complete(prefill, decode, 1);
   });
 
   test("cuda-ipc is not for pools in host memory", async () => {
