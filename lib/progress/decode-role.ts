@@ -9,7 +9,7 @@ import type { InboundPair } from "./inbound-pair.ts";
 import { PageOwners } from "./page-owners.ts";
 import { PrefillPeers, type PrefillPeersEvents } from "./prefill-peers.ts";
 import type { RegistryLink } from "./registry-link.ts";
-import { RoomBook } from "./room-book.ts";
+import { giveUp, RoomBook } from "./room-book.ts";
 
 /**
  * A decode manager's rooms: finds the prefill ranks of each through its registry, tells them the room's pages, and waits
@@ -46,17 +46,9 @@ export class DecodeRole implements PrefillPeersEvents {
         room.destination = command;
         return this.#drive(room);
       }
-      case "abort": {
-        const room = this.rooms.get(command.ref);
-        if (room) this.#fail(room, new KVTransferError("ABORTED", command.reason, { step: "abort" }));
-        return;
-      }
-      case "clear": {
-        const room = this.rooms.get(command.ref);
-        if (!room) return;
-        this.#fail(room, new KVTransferError("ABORTED", "cleared before its end", { step: "clear" }));
-        return this.rooms.clear(room);
-      }
+      case "abort":
+      case "clear":
+        return giveUp(command, this.rooms, (room, error) => this.#fail(room, error));
     }
   }
 

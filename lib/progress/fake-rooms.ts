@@ -1,7 +1,7 @@
-import { KVTransferError } from "../errors.ts";
+import type { KVTransferError } from "../errors.ts";
 import { KVPoll, type RoomTable } from "../rooms/index.ts";
 import type { Command } from "./command.ts";
-import { RoomBook, type RoomRecord } from "./room-book.ts";
+import { giveUp, RoomBook, type RoomRecord } from "./room-book.ts";
 
 interface FakeRoom extends RoomRecord {
   missingPages: number;
@@ -42,11 +42,8 @@ export class FakeRooms {
         this.#end(room);
         break;
       case "abort":
-        this.#end(room, new KVTransferError("ABORTED", command.reason, { step: "abort" }));
-        break;
       case "clear":
-        this.#end(room, new KVTransferError("ABORTED", "cleared before its end", { step: "clear" }));
-        this.#book.clear(room);
+        giveUp(command, this.#book, (each, error) => this.#end(each, error));
     }
     return true;
   }

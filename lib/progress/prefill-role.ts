@@ -10,7 +10,7 @@ import { EarlyRooms } from "./early-rooms.ts";
 import type { OutboundPair, OutboundPairEvents } from "./outbound-pair.ts";
 import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 import { type LinkMessage, RegistryLink } from "./registry-link.ts";
-import { RoomBook } from "./room-book.ts";
+import { giveUp, RoomBook } from "./room-book.ts";
 import { RoomWriter } from "./room-writer.ts";
 
 /**
@@ -77,17 +77,9 @@ export class PrefillRole implements OutboundPairEvents {
         }
         return this.#drive(room);
       }
-      case "abort": {
-        const room = this.rooms.get(command.ref);
-        if (room) this.#fail(room, new KVTransferError("ABORTED", command.reason, { step: "abort" }));
-        return;
-      }
-      case "clear": {
-        const room = this.rooms.get(command.ref);
-        if (!room) return;
-        this.#fail(room, new KVTransferError("ABORTED", "cleared before its end", { step: "clear" }));
-        return this.rooms.clear(room);
-      }
+      case "abort":
+      case "clear":
+        return giveUp(command, this.rooms, (room, error) => this.#fail(room, error));
     }
   }
 

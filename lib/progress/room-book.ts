@@ -1,6 +1,7 @@
-import type { KVTransferError } from "../errors.ts";
+import { KVTransferError } from "../errors.ts";
 import { KVPoll, type RoomTable, type SlotRef, tagToRef } from "../rooms/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
+import type { Command } from "./command.ts";
 
 /** What the progress thread keeps of any room until its owner has cleared it. */
 export interface RoomRecord {
@@ -91,4 +92,17 @@ export class RoomBook<R extends RoomRecord> {
     this.#bySlot.delete(record.ref.slot);
     this.#table.free(record.ref);
   }
+}
+
+/** What an owner's `abort` and `clear` do to a room of any kind: it ends, unless it has, and a cleared one is let go. */
+export function giveUp<R extends RoomRecord>(
+  command: Extract<Command, { op: "abort" | "clear" }>,
+  rooms: RoomBook<R>,
+  fail: (room: R, error: KVTransferError) => void,
+): void {
+  const room = rooms.get(command.ref);
+  if (!room) return;
+  const reason = command.op === "abort" ? command.reason : "cleared before its end";
+  fail(room, new KVTransferError("ABORTED", reason, { step: command.op }));
+  if (command.op === "clear") rooms.clear(room);
 }

@@ -109,9 +109,10 @@ function run(progress: Progress, ring: CommandRing, reactor: PollReactor, contro
     if (busy) lastProgressAt = turnAt;
     const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
     if (spinning || !ring.empty) {
-      if (reactor.wait(0)) lastProgressAt = turnAt;
+      const ready = reactor.wait(0);
+      if (ready) lastProgressAt = turnAt;
       // The peer, or this side's engine, may be waiting for this very processor.
-      if (busy || lastProgressAt !== turnAt) yieldProcessor();
+      if (busy || !ready) yieldProcessor();
       continue;
     }
     Atomics.store(control, Control.asleep, 1);
