@@ -45,9 +45,9 @@ const block = 256;
 /** Enough blocks to fill every multiprocessor twice over with 2,048 threads. */
 const blocksPerMultiprocessor = 16;
 /** Saturates NVLink, and PCIe all the more; the rest of the GPU stays with whoever computes. */
-const blocksPerMultiprocessorFar = 1;
+const blocksPerMultiprocessorFar = 2;
 /** What a warp copies of a run before it looks for the next: small enough for the last ones to end together. */
-const tileBytes = 8192;
+const tileBytes = 16_384;
 const bytesPerLoad = 16;
 
 /** The tiles into which a run of so many bytes is cut. */

@@ -7,6 +7,8 @@ import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 
 /** Planned at a time for one room and peer, so that planning a large room holds up nothing else. */
 const WRITES_PER_BATCH = 8_192;
+/** The same where writes are repeated in every buffer by whoever makes them: planning costs by the runs, the data by the writes. */
+const REPEATED_PER_BATCH = 1024;
 const BATCHES_IN_FLIGHT = 2;
 
 interface Flight {
@@ -98,12 +100,12 @@ export class RoomWriter {
   }
 }
 
-/** The first batch of a room is small, so that the first bytes move at once; each later one may be as large as all before it. */
-const FIRST_PAGES = 64;
+/** Pages of a room's first batch: few, so that the first bytes move at once; each later one may be twice as large. */
+const FIRST_PAGES = 16;
 
 /** Where the batch ends that begins at page `start` of the list: runs are not cut, since the rest of a run costs nothing. */
 function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: number, limit: number): number {
-  let end = Math.min(supplied, start + Math.min(limit, Math.max(FIRST_PAGES, start)));
+  let end = Math.min(supplied, start + Math.min(limit, start + FIRST_PAGES));
   if (end > start) while (end < supplied && from[end] === from[end - 1]! + 1 && to[end] === to[end - 1]! + 1) end++;
   return end;
 }
@@ -112,5 +114,5 @@ function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: n
 function pagesPerBatch(source: KVLayout, destination: KVLayout, { repeatsGroups }: OutboundEnd): number {
   const perBuffer = source.kvHeads === destination.kvHeads ? 1 : source.pageSize;
   const perPage = repeatsGroups ? perBuffer : perBuffer * source.buffers.length;
-  return Math.max(1, Math.floor(WRITES_PER_BATCH / perPage));
+  return Math.max(1, Math.floor((repeatsGroups ? REPEATED_PER_BATCH : WRITES_PER_BATCH) / perPage));
 }

@@ -1,6 +1,9 @@
 import { copy, CopyBatch, type CopyKernels, type Device, type DeviceMemory, type Stream } from "../../../cuda/index.ts";
 import type { CopySide } from "./gpus.ts";
-import { foldRows, RunTable, TABLE_BYTES, TABLE_RUNS } from "./run-table.ts";
+import { foldRows, RunTable, TABLE_BYTES } from "./run-table.ts";
+
+/** The driver takes microseconds for each copy of a batch, during which the GPU should have the batch before. */
+const COPIES_PER_BATCH = 16;
 
 export interface RunCopierOptions {
   /** Runs shorter than this on average are copied by a kernel, longer ones by the copy engines. */
@@ -31,7 +34,7 @@ export class RunCopier {
   readonly #kernels: CopyKernels | undefined;
   readonly #kernelBelowBytes: number;
   readonly #far: boolean;
-  readonly #batch = new CopyBatch(TABLE_RUNS);
+  readonly #batch = new CopyBatch(COPIES_PER_BATCH);
 
   /** @param far one side of the copies is not this device's memory */
   constructor({ device, kernels }: CopySide, { kernelBelowBytes }: RunCopierOptions, far: boolean) {
