@@ -23,6 +23,8 @@ const { values } = parseArgs({
 const roomBytes = Number(values.mib) * 2 ** 20;
 const rounds = Number(values.rounds);
 
+const WARM_UP = 50;
+
 interface Row {
   readonly path: string;
   readonly pool: string;
@@ -49,13 +51,15 @@ async function measure(gpus: readonly [number, number], shape: PoolShape, way: W
   const bytes = count * shape.buffers * shape.pageBytes;
   const path = `GPU ${gpus[0]} to GPU ${gpus[1]}`;
   await using pair = await BenchPair.start(gpus, { shape, pages: 2 * count, options: way.options });
+  // The progress threads of a server that has run for a while: their code is compiled.
+  const small = await smallRooms(pair, WARM_UP);
   using limit = new CopyLimit([gpus[0], way.limitTo], bytes);
   for (const arrangement of ["contiguous", "fragmented"] as const) {
     const [from, to] = [pagesOf(arrangement, count, 1), pagesOf(arrangement, count, 2)];
     await pair.verify(from, to);
     const own: number[] = [];
     const bound: number[] = [];
-    for (let round = -2; round < rounds; round++) {
+    for (let round = -10; round < rounds; round++) {
       const seconds = limit.run();
       const { transferS } = await pair.room(from, to);
       if (round < 0) continue;
@@ -77,12 +81,17 @@ async function measure(gpus: readonly [number, number], shape: PoolShape, way: W
     });
   }
   if (shape !== shapes[0] || way.name !== "as chosen") return;
+  fixedCosts.push({ path, p50Us: median(small), p99Us: percentile(small, 0.99) });
+}
+
+/** Microseconds of rooms of one page, one after the other, without the first `warmUp`. */
+async function smallRooms(pair: BenchPair, warmUp: number): Promise<number[]> {
   const times: number[] = [];
-  for (let i = -50; i < Number(values.small); i++) {
+  for (let i = -warmUp; i < Number(values.small); i++) {
     const { wholeS } = await pair.room([0], [1]);
     if (i >= 0) times.push(wholeS * 1e6);
   }
-  fixedCosts.push({ path, p50Us: median(times), p99Us: percentile(times, 0.99) });
+  return times;
 }
 
 function waysTo(gpus: readonly [number, number], shape: PoolShape): Way[] {

@@ -5,6 +5,8 @@ import type { ProgressDependencies } from "./dependencies.ts";
 import type { OutboundPair } from "./outbound-pair.ts";
 import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 
+/** A room's first batch is small, so that the first bytes move at once; each later one may be larger than all before it. */
+const FIRST_BYTES = 32 * 1024 * 1024;
 /** Planned at a time for one room and peer, so that planning a large room holds up nothing else. */
 const WRITES_PER_BATCH = 8_192;
 /** The same where writes are repeated in every buffer by whoever makes them: planning costs by the runs, the data by the writes. */
@@ -20,11 +22,14 @@ interface Flight {
 export class RoomWriter {
   readonly #layout: KVLayout;
   readonly #now: () => number;
+  readonly #firstPages: number;
   readonly #flights = new Map<WriteBatch, Flight>();
 
   constructor({ self, now }: ProgressDependencies) {
     this.#layout = self.layout;
     this.#now = now;
+    const pageBytes = self.layout.buffers.reduce((sum, { itemBytes }) => sum + itemBytes, 0);
+    this.#firstPages = Math.ceil(FIRST_BYTES / pageBytes);
   }
 
   /**
@@ -46,7 +51,8 @@ export class RoomWriter {
     if (!end) throw new KVTransferError("PEER_LOST", "the pair is not connected", { peer: pair.peer });
     const limit = pagesPerBatch(this.#layout, pair.member.layout, end);
     while (destination.inFlight.size < BATCHES_IN_FLIGHT && !destination.lastQueued) {
-      const until = endOfBatch(from, to, destination.planned, room.supplied, limit);
+      const pages = Math.min(limit, destination.planned + this.#firstPages);
+      const until = endOfBatch(from, to, destination.planned, room.supplied, pages);
       const last = room.complete && until === from.length;
       if (until === destination.planned && !last) return;
       const plan = planPages({
@@ -100,12 +106,9 @@ export class RoomWriter {
   }
 }
 
-/** Pages of a room's first batch: few, so that the first bytes move at once; each later one may be twice as large. */
-const FIRST_PAGES = 16;
-
 /** Where the batch ends that begins at page `start` of the list: runs are not cut, since the rest of a run costs nothing. */
-function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: number, limit: number): number {
-  let end = Math.min(supplied, start + Math.min(limit, start + FIRST_PAGES));
+function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: number, pages: number): number {
+  let end = Math.min(supplied, start + pages);
   if (end > start) while (end < supplied && from[end] === from[end - 1]! + 1 && to[end] === to[end - 1]! + 1) end++;
   return end;
 }
