@@ -45,7 +45,7 @@ const block = 256;
 /** Enough blocks to fill every multiprocessor twice over with 2,048 threads. */
 const blocksPerMultiprocessor = 16;
 /** Saturates NVLink, and PCIe all the more; the rest of the GPU stays with whoever computes. */
-const blocksPerMultiprocessorFar = 2;
+const blocksPerMultiprocessorFar = 4;
 /** What a warp copies of a run before it looks for the next: small enough for the last ones to end together. */
 const tileBytes = 16_384;
 const bytesPerLoad = 16;

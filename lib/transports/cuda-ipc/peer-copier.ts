@@ -6,7 +6,7 @@ import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
 /** A fraction of a millisecond over NVLink. Uneven, so that the two streams do not thin out together. */
-const TURN_BYTES = [64 * 1024 * 1024, 40 * 1024 * 1024] as const;
+const TURN_BYTES = [256 * 1024 * 1024, 192 * 1024 * 1024] as const;
 
 class PeerTurn extends RunSlot implements Turn {
   readonly done: Event;
