@@ -1,6 +1,7 @@
 import type { Options } from "./config/index.ts";
 import { createLog, Metrics, type Log } from "./observe/index.ts";
 import { createPolicies, type PolicyPair } from "./policy/index.ts";
+import { tick } from "./clock.ts";
 import { Keys } from "./keys.ts";
 import { errorResponse, Relay, type Attempt, type AttemptObserver, type RequestSummary } from "./relay/index.ts";
 import { RequestIds, RoomIds, type Endpoint } from "./request/index.ts";
@@ -149,14 +150,14 @@ export class Balancer {
   }
 
   #sweep(): void {
-    const now = performance.now();
-    this.relay.sweep(now);
-    this.fleet.sweep(now);
+    const time = tick();
+    this.relay.sweep(time);
+    this.fleet.sweep(time);
   }
 
   #createRelay(): Relay {
     const { options } = this;
-    const context = {
+    return new Relay({
       fleet: this.fleet,
       prefillPolicy: this.#policies.prefill,
       decodePolicy: this.#policies.decode,
@@ -179,21 +180,23 @@ export class Balancer {
       maxPerPrefill: options.maxPrefillRequests,
       live: this.live,
       observer: this.#attemptObserver(),
-    };
-    const settings = {
-      maxBody: options.maxPayloadSize,
-      requestIdHeaders: options.requestIdHeaders,
-      ownKeys: options.apiKey !== undefined,
-    };
-    return new Relay(context, this.admission, settings, {
-      onArrival: (endpoint) => this.metrics.onArrival(endpoint),
-      onResponse: (endpoint, summary) => this.#responded(endpoint, summary),
+      admission: this.admission,
+      options: {
+        maxBody: options.maxPayloadSize,
+        requestIdHeaders: options.requestIdHeaders,
+        ownKeys: options.apiKey !== undefined,
+      },
+      requests: {
+        onArrival: (endpoint) => this.metrics.onArrival(endpoint),
+        onResponse: (endpoint, summary) => this.#responded(endpoint, summary),
+      },
     });
   }
 
   #attemptObserver(): AttemptObserver {
     const { metrics, live } = this;
     return {
+      onError: (error) => this.log.error({ err: error }, "unexpected error"),
       onVerdict: (attempt, worker, ok, reason) => {
         if (ok) return worker.breaker.success();
         worker.breaker.failure();

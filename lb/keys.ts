@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Options } from "./config/index.ts";
+import type { RequestHeaders } from "./relay/index.ts";
 
 const digest = (text: string): Uint8Array => new Bun.CryptoHasher("sha256").update(text).digest();
 
@@ -14,7 +15,7 @@ export class Keys {
   }
 
   /** Compares digests, so that neither length nor content shows in the time it takes. */
-  admits(headers: Headers, who: "client" | "admin"): boolean {
+  admits(headers: RequestHeaders, who: "client" | "admin"): boolean {
     const wanted = who === "client" ? this.#client : this.#admin;
     if (wanted === undefined) return true;
     const [scheme = "", given = ""] = (headers.get("authorization") ?? "").split(" ");

@@ -45,7 +45,7 @@ export function cacheAware(options: CacheAwareOptions): Policy {
       const { prompt } = request;
       if (prompt === undefined) return leastLoaded(workers);
       const index = indexOf(request.model ?? "");
-      const names = prefixes(request.body, prompt.start, prompt.end);
+      const names = prefixes(request.bytes, prompt.start, prompt.end);
       let chosen: Worker | undefined;
       if (!unbalanced(workers)) {
         const depths = index.match(names, workers);

@@ -4,7 +4,8 @@ import type { Worker } from "../workers/index.ts";
 /** What a policy may look at. */
 export interface Choice {
   readonly request: ParsedRequest;
-  readonly headers: Headers;
+  /** The client's header fields, by name in lower case. */
+  readonly headers: { get(name: string): string | null };
 }
 
 /** Picks one of the workers that are available; `workers` is never empty. One instance serves one role. */

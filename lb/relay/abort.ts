@@ -13,8 +13,8 @@ const IGNORE: ExchangeSink = {
   onFailure: () => undefined,
 };
 
-/** Asks an engine to give up every request whose id begins with `rid`. `fields` carry the keys of the request itself. */
-export function abortOn(worker: Worker, rid: string, fields: string): void {
+/** Asks an engine to give up every request whose id begins with `rid`, with the fields and the key of the request itself. */
+export function abortOn(worker: Worker, rid: string, fields: string, ownKey: boolean): void {
   const body = SplicedBody.text(JSON.stringify({ rid, abort_all: false }));
-  worker.post("/abort_request", fields, body, IGNORE);
+  worker.post("/abort_request", { fields, body }, IGNORE, { ownKey });
 }

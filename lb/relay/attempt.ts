@@ -1,3 +1,4 @@
+import { now } from "../clock.ts";
 import type { UpstreamError } from "../upstream/index.ts";
 import { abortOn, ABORT_GRACE } from "./abort.ts";
 import { ClientStream, type ClientStreamOwner } from "./client-stream.ts";
@@ -6,7 +7,7 @@ import { DONE_EVENT, firstEventEnd } from "./events.ts";
 import { errorBody, type Answer, type Failure } from "./failure.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import type { TimeLimits } from "./limits.ts";
-import type { AttemptObserver, AttemptPlan, Outcome } from "./plan.ts";
+import type { AttemptObserver, AttemptPlan, Outcome, OutcomeOwner } from "./plan.ts";
 import { refusalInEvent, refusalOf, transportFailure } from "./refusal.ts";
 
 const EMPTY = Buffer.alloc(0);
@@ -21,9 +22,9 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   readonly prefill: Leg;
   readonly decode: Leg;
   readonly #limits: TimeLimits;
-  readonly #settle: (outcome: Outcome) => void;
+  readonly #owner: OutcomeOwner;
   readonly #observer: AttemptObserver;
-  readonly startedAt = performance.now();
+  readonly startedAt = now();
   firstOutputAt = 0;
   prefillAt = 0;
   endedAt = 0;
@@ -42,11 +43,11 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   /** Only a stream's end is waited for. */
   #decodeOver: (() => void) | undefined;
 
-  constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, settle: (outcome: Outcome) => void) {
+  constructor(plan: AttemptPlan, limits: TimeLimits, observer: AttemptObserver, owner: OutcomeOwner) {
     this.plan = plan;
     this.#limits = limits;
     this.#observer = observer;
-    this.#settle = settle;
+    this.#owner = owner;
     this.prefill = new Leg("prefill", plan.prefill, this);
     this.decode = new Leg("decode", plan.decode, this);
   }
@@ -66,8 +67,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     const { plan } = this;
     plan.prefill.begin(plan.tokens);
     plan.decode.begin(plan.tokens);
-    this.prefill.send(plan.path, plan.prefillFields, plan.prefillBody, plan.fresh);
-    this.decode.send(plan.path, plan.decodeFields, plan.decodeBody, plan.fresh);
+    this.prefill.send(plan, plan.prefillMessage);
+    this.decode.send(plan, plan.decodeMessage);
   }
 
   /** The client is gone, or another attempt of the same request has failed. */
@@ -85,23 +86,23 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   /** Asks both engines to end the request; what they answer then goes to the client, as without a load balancer. */
   abort(): void {
     for (const leg of [this.prefill, this.decode]) {
-      const fields = leg === this.prefill ? this.plan.prefillFields : this.plan.decodeFields;
-      if (!leg.ended) abortOn(leg.worker, this.plan.rid, fields);
+      const { rid, decodeMessage, ownKeys } = this.plan;
+      if (!leg.ended) abortOn(leg.worker, rid, decodeMessage.fields, ownKeys);
     }
   }
 
   /** Enforces the deadlines; called a few times a second. */
-  sweep(now: number): void {
+  sweep(time: number): void {
     const limits = this.#limits;
     if (this.phase === "streaming") {
-      if (now - this.#lastOutputAt <= limits.idle) return;
+      if (time - this.#lastOutputAt <= limits.idle) return;
       if (this.#behind) this.cancel("the client stopped reading");
       else this.#breakStream(streamIdle(limits));
     } else if (this.#settled) {
       // Decode is done with: a prefill that still has not answered by now never will.
-      if (this.#decodeOverAt > 0 && now - this.#decodeOverAt > limits.prefillAfterDecode) this.#letGo();
+      if (this.#decodeOverAt > 0 && time - this.#decodeOverAt > limits.prefillAfterDecode) this.#letGo();
     } else {
-      const failure = overdue(this, limits, now);
+      const failure = overdue(this, limits, time);
       if (failure !== undefined) this.#fail(failure);
     }
   }
@@ -117,9 +118,9 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   onLegBody(_leg: Leg, slice: Buffer, chunks: number): void {
     const stream = this.#stream;
     if (stream === undefined) return this.#firstOutput(slice);
-    const now = performance.now();
-    this.#observer.onOutput(this, now - this.#lastOutputAt, chunks);
-    this.#lastOutputAt = now;
+    const time = now();
+    this.#observer.onOutput(this, time - this.#lastOutputAt, chunks);
+    this.#lastOutputAt = time;
     if (stream.write(slice)) return;
     this.#behind = true;
     this.decode.pause();
@@ -145,7 +146,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
 
   onClientReady(): void {
     this.#behind = false;
-    this.#lastOutputAt = performance.now();
+    this.#lastOutputAt = now();
     this.decode.resume();
   }
 
@@ -154,7 +155,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   }
 
   #prefillEnded(leg: Leg): void {
-    this.prefillAt = performance.now();
+    this.prefillAt = now();
     this.#observer.onPrefillAnswer(this);
     const failure = refusalOf(leg);
     if (failure === undefined) {
@@ -199,7 +200,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   }
 
   #wholeAnswer(): void {
-    this.firstOutputAt = performance.now();
+    this.firstOutputAt = now();
     this.#observer.onFirstOutput(this);
     const answer = this.decode.answer();
     const { rewrite } = this.plan;
@@ -229,7 +230,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     if (rewrite !== undefined) stream.rewrite = (events) => rewrite(events, true, this.#prefillAnswer());
     this.#stream = stream;
     this.#early = undefined;
-    this.firstOutputAt = performance.now();
+    this.firstOutputAt = now();
     this.#lastOutputAt = this.firstOutputAt;
     this.#observer.onFirstOutput(this);
     this.decode.resume();
@@ -238,7 +239,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     this.#finish({
       kind: "stream",
       head: { status: head!.status, fields: head!.fields, body: EMPTY },
-      body: stream.readable,
+      events: stream,
       closed: this.decode.ended ? Promise.resolve() : new Promise<void>((resolve) => (this.#decodeOver = resolve)),
     });
   }
@@ -285,7 +286,7 @@ export class Attempt implements LegOwner, ClientStreamOwner {
 
   #finish(outcome: Outcome): void {
     this.#settled = true;
-    this.#settle(outcome);
+    this.#owner.onOutcome(outcome);
   }
 
   #drop(leg: Leg): void {
@@ -297,11 +298,11 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #legOver(leg: Leg): void {
     leg.worker.end(this.plan.tokens);
     if (leg === this.decode) {
-      this.#decodeOverAt = performance.now();
+      this.#decodeOverAt = now();
       this.#decodeOver?.();
     }
     if (--this.#openLegs > 0) return;
-    this.endedAt = performance.now();
+    this.endedAt = now();
     this.#observer.onClosed(this);
   }
 }

@@ -1,6 +1,6 @@
 import { lastEventEnd } from "./events.ts";
 
-/** Slices queued for a client before its worker is made to wait. */
+/** Slices queued for a Fetch API client before its worker is made to wait. */
 const HIGH_WATER = 32;
 
 export interface ClientStreamOwner {
@@ -9,13 +9,22 @@ export interface ClientStreamOwner {
   onClientGone(): void;
 }
 
+/** What takes a stream's events to the client; tells the stream when it is `ready` for more, and when the client is `gone`. */
+export interface EventDestination {
+  /** Takes whole events, which nobody changes any more; false: the client is behind. */
+  push(events: Buffer): boolean;
+  close(): void;
+}
+
 /**
  * The event stream that a client reads. Only whole events are passed on, so that a stream that breaks can still end with
  * one valid error event.
  */
 export class ClientStream {
-  readonly readable: ReadableStream<Uint8Array>;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  readonly #owner: ClientStreamOwner;
+  #destination: EventDestination | undefined;
+  /** What came before there was a destination. */
+  #early: Buffer[] = [];
   #held: Buffer | undefined;
   #behind = false;
   #closed = false;
@@ -23,20 +32,32 @@ export class ClientStream {
   rewrite: ((events: Buffer) => Buffer) | undefined;
 
   constructor(owner: ClientStreamOwner) {
-    this.readable = new ReadableStream<Uint8Array>(
+    this.#owner = owner;
+  }
+
+  /** Where the events go, from the first one on. Called once. */
+  attach(destination: EventDestination): void {
+    this.#destination = destination;
+    for (const events of this.#early) destination.push(events);
+    this.#early = [];
+    if (this.#closed) destination.close();
+  }
+
+  /** Attaches a stream of the Fetch API. */
+  readable(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          this.#controller = controller;
+          this.attach({
+            push: (events) => {
+              controller.enqueue(events);
+              return (controller.desiredSize ?? 1) > 0;
+            },
+            close: () => controller.close(),
+          });
         },
-        pull: () => {
-          if (!this.#behind) return;
-          this.#behind = false;
-          owner.onClientReady();
-        },
-        cancel: () => {
-          this.#closed = true;
-          owner.onClientGone();
-        },
+        pull: () => this.ready(),
+        cancel: () => this.gone(),
       },
       { highWaterMark: HIGH_WATER },
     );
@@ -54,26 +75,45 @@ export class ClientStream {
     if (end < bytes.length) this.#held = bytes.subarray(end);
     if (end > 0) {
       const events = end === bytes.length ? bytes : bytes.subarray(0, end);
-      this.#controller.enqueue(this.rewrite === undefined ? events : this.rewrite(events));
+      this.#behind = !this.#push(this.rewrite === undefined ? events : this.rewrite(events));
     }
-    if ((this.#controller.desiredSize ?? 1) > 0) return true;
-    this.#behind = true;
-    return false;
+    return !this.#behind;
   }
 
   end(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     // A last event without its empty line is passed on as it came.
-    if (this.#held !== undefined) this.#controller.enqueue(this.#held);
-    this.#controller.close();
+    this.#close(this.#held);
   }
 
   /** Ends a broken stream: what is held of an event is dropped, `text` is sent as the last events. */
   fail(text: string): void {
+    this.#close(Buffer.from(text));
+  }
+
+  /** The destination can take more. */
+  ready(): void {
+    if (!this.#behind) return;
+    this.#behind = false;
+    this.#owner.onClientReady();
+  }
+
+  /** The client has left. */
+  gone(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#controller.enqueue(Buffer.from(text));
-    this.#controller.close();
+    this.#owner.onClientGone();
+  }
+
+  #push(events: Buffer): boolean {
+    if (this.#destination !== undefined) return this.#destination.push(events);
+    this.#early.push(events);
+    return true;
+  }
+
+  #close(last: Buffer | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (last !== undefined) this.#push(last);
+    this.#destination?.close();
   }
 }

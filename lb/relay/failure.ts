@@ -22,9 +22,19 @@ export interface Failure {
   readonly message: string;
   /** The worker's own answer, passed to the client as it is. */
   readonly answer?: Answer;
+  /** Seconds after which it is worth coming again. */
+  readonly retryAfter?: number;
   /** Another attempt, with a fresh room, might succeed: `any` pair, or only an `other` worker. */
   readonly retry?: "any" | "other";
 }
+
+/** What a client is told of a fault in this program or in a policy. */
+export const INTERNAL_ERROR: Failure = {
+  blame: "balancer",
+  code: "internal_error",
+  status: 500,
+  message: "an unexpected error; the log has it",
+};
 
 /** An error body in OpenAI's shape. */
 export function errorBody(status: number, code: string, message: string): string {

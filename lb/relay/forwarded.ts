@@ -1,9 +1,15 @@
-/** Client headers that workers are shown besides the request id; everything else stays here. */
+/** A client's header fields, by name in lower case. */
+export interface RequestHeaders {
+  get(name: string): string | null;
+}
+
+/** Client headers that workers are shown besides the request id and the key; everything else stays here. */
 const TRACE = ["tracestate", "baggage"] as const;
 
-/** Header lines for both legs, without the key. */
-export function forwardedFields(headers: Headers, requestId: string): string {
+/** Header lines for both legs; `authorization` is the client's key, null where workers get their own. */
+export function forwardedFields(headers: RequestHeaders, requestId: string, authorization: string | null): string {
   let lines = `x-request-id: ${requestId}\r\n`;
+  if (authorization !== null) lines += `authorization: ${authorization}\r\n`;
   const parent = headers.get("traceparent");
   // The others mean nothing without it, and every look at a header is paid for by every request.
   if (parent === null) return lines;
@@ -13,10 +19,4 @@ export function forwardedFields(headers: Headers, requestId: string): string {
     if (value !== null) lines += `${name}: ${value}\r\n`;
   }
   return lines;
-}
-
-/** The key line of one leg: the client's own, else the worker's. */
-export function keyField(authorization: string | null, workerKey: string | undefined): string {
-  if (authorization !== null) return `authorization: ${authorization}\r\n`;
-  return workerKey === undefined ? "" : `authorization: Bearer ${workerKey}\r\n`;
 }

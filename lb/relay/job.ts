@@ -2,11 +2,12 @@ import type { ParsedRequest, RoomIds, RequestIds } from "../request/index.ts";
 import { bootstrapMembers, legBodies, sampleEdits } from "../request/index.ts";
 import type { Policy } from "../policy/index.ts";
 import type { Fleet, PairQuarantine, Worker } from "../workers/index.ts";
+import { now, tick } from "../clock.ts";
 import { Attempt } from "./attempt.ts";
-import type { Failure } from "./failure.ts";
-import { keyField } from "./forwarded.ts";
+import { INTERNAL_ERROR, type Failure } from "./failure.ts";
+import type { RequestHeaders } from "./forwarded.ts";
 import type { TimeLimits } from "./limits.ts";
-import type { AttemptObserver, AttemptPlan, Outcome } from "./plan.ts";
+import type { AttemptObserver, AttemptPlan, Outcome, OutcomeOwner } from "./plan.ts";
 import { rewriterFor } from "./rewrite.ts";
 
 export interface RetryOptions {
@@ -35,28 +36,31 @@ export interface JobContext {
 
 export interface JobInput {
   readonly request: ParsedRequest;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   /** The endpoint's path, with the client's query. */
   readonly path: string;
   /** Header lines for both legs. */
   readonly fields: string;
-  readonly authorization: string | null;
+  /** Without a key among them: each worker is shown its own. */
+  readonly ownKeys: boolean;
   /** Which of several samples this is. */
   readonly sample: number;
 }
 
 /** One sample of a client's request: attempts on one pair after another until one gives an answer. */
-export class Job {
+export class Job implements OutcomeOwner {
   readonly #context: JobContext;
   readonly #input: JobInput;
-  readonly #tried = new Set<Worker>();
+  readonly #owner: OutcomeOwner;
+  #tried: Set<Worker> | undefined;
   #attempt: Attempt | undefined;
   #cancelled: string | undefined;
   #retries = 0;
 
-  constructor(context: JobContext, input: JobInput) {
+  constructor(context: JobContext, input: JobInput, owner: OutcomeOwner) {
     this.#context = context;
     this.#input = input;
+    this.#owner = owner;
   }
 
   /** The attempt that runs, or ran last. */
@@ -73,25 +77,38 @@ export class Job {
     this.#attempt?.cancel(message);
   }
 
-  async run(): Promise<Outcome> {
+  /** Starts the first attempt. */
+  run(): void {
+    this.#once(false);
+  }
+
+  onOutcome(outcome: Outcome): void {
     const { quarantine } = this.#context;
-    let fresh = false;
-    for (;;) {
-      const outcome = await this.#once(fresh);
-      if (outcome.kind !== "failure") {
-        if (this.#attempt !== undefined) quarantine.succeeded(this.#attempt.plan);
-        return outcome;
-      }
+    const { plan } = this.#attempt!;
+    if (outcome.kind !== "failure") quarantine.succeeded(plan);
+    else {
       const { failure } = outcome;
-      if (failure.blame === "pair" && this.#attempt !== undefined)
-        quarantine.failed(this.#attempt.plan, performance.now());
-      if (this.#cancelled !== undefined) return outcome;
-      if (!this.#mayRetry(failure)) return outcome;
-      this.#retries++;
-      // A connection that the worker had just closed says nothing: no waiting, and the next one is new.
-      fresh = failure.blame === "balancer";
-      if (!fresh) await this.#backOff();
+      if (failure.blame === "pair") quarantine.failed(plan, now());
+      if (this.#cancelled === undefined && this.#mayRetry(failure)) return this.#retry(failure);
     }
+    this.#owner.onOutcome(outcome);
+  }
+
+  #retry(failure: Failure): void {
+    this.#retries++;
+    // A connection that the worker had just closed says nothing: no waiting, and the next one is new.
+    if (failure.blame === "balancer") this.#once(true);
+    else {
+      const { backoff, maxBackoff } = this.#context.retry;
+      setTimeout(() => this.#again(failure), Math.min(maxBackoff, backoff * 2 ** (this.#retries - 1)));
+    }
+  }
+
+  #again(failure: Failure): void {
+    tick();
+    // The client may have left while nothing ran.
+    if (this.#cancelled === undefined) this.#once(false);
+    else this.#owner.onOutcome({ kind: "failure", failure });
   }
 
   #mayRetry(failure: Failure): boolean {
@@ -99,14 +116,10 @@ export class Job {
     if (failure.blame === "balancer") return true;
     const { plan } = this.#attempt!;
     const suspect = failure.blame === "decode" ? plan.decode : plan.prefill;
-    this.#tried.add(suspect);
+    const tried = (this.#tried ??= new Set());
+    tried.add(suspect);
     if (failure.retry === "any") return this.#candidates(suspect.role).length > 0;
-    return this.#candidates(suspect.role).some((worker) => !this.#tried.has(worker));
-  }
-
-  #backOff(): Promise<void> {
-    const { backoff, maxBackoff } = this.#context.retry;
-    return Bun.sleep(Math.min(maxBackoff, backoff * 2 ** (this.#retries - 1)));
+    return this.#candidates(suspect.role).some((worker) => !tried.has(worker));
   }
 
   #candidates(role: "prefill" | "decode"): readonly Worker[] {
@@ -122,49 +135,58 @@ export class Job {
       const free = workers.filter((worker) => worker.requests < limit);
       if (free.length > 0) workers = free;
     }
-    if (partner !== undefined) workers = this.#context.quarantine.partners(partner, workers, performance.now());
-    if (this.#tried.size > 0) {
-      const untried = workers.filter((worker) => !this.#tried.has(worker));
+    if (partner !== undefined) workers = this.#context.quarantine.partners(partner, workers, now());
+    const tried = this.#tried;
+    if (tried !== undefined) {
+      const untried = workers.filter((worker) => !tried.has(worker));
       if (untried.length > 0) workers = untried;
     }
     return policy.choose(workers, this.#input);
   }
 
-  #once(fresh: boolean): Promise<Outcome> {
+  #once(fresh: boolean): void {
+    const { live, limits, observer } = this.#context;
+    let plan: AttemptPlan | Failure;
+    try {
+      plan = this.#planPair(fresh);
+    } catch (error) {
+      // A policy may be anybody's.
+      observer.onError(error);
+      plan = INTERNAL_ERROR;
+    }
+    if (!("prefill" in plan)) return this.#owner.onOutcome({ kind: "failure", failure: plan });
+    const attempt = new Attempt(plan, limits, observer, this);
+    this.#attempt = attempt;
+    live.add(attempt);
+    attempt.start();
+  }
+
+  /** What is to be sent to whom, or why there is nobody. */
+  #planPair(fresh: boolean): AttemptPlan | Failure {
     const { prefillPolicy, decodePolicy } = this.#context;
     const prefill = this.#choose("prefill", prefillPolicy);
     const decode = prefill === undefined ? undefined : this.#choose("decode", decodePolicy, prefill);
-    if (prefill === undefined || decode === undefined) {
-      const role = prefill === undefined ? "prefill" : "decode";
-      const message = `no ${role} worker is available`;
-      const failure: Failure = { blame: "balancer", code: `no_${role}_workers_available`, status: 503, message };
-      return Promise.resolve({ kind: "failure", failure });
-    }
-    const plan = this.#plan(prefill, decode, fresh);
-    const { live, limits, observer } = this.#context;
-    return new Promise((resolve) => {
-      const attempt = new Attempt(plan, limits, observer, resolve);
-      this.#attempt = attempt;
-      live.add(attempt);
-      attempt.start();
-    });
+    if (prefill !== undefined && decode !== undefined) return this.#plan(prefill, decode, fresh);
+    const role = prefill === undefined ? "prefill" : "decode";
+    const message = `no ${role} worker is available`;
+    return { blame: "balancer", code: `no_${role}_workers_available`, status: 503, message };
   }
 
   #plan(prefill: Worker, decode: Worker, fresh: boolean): AttemptPlan {
-    const { request, path, fields, authorization, sample } = this.#input;
+    const { request, path, fields, ownKeys, sample } = this.#input;
     const { rooms, ids } = this.#context;
     const rid = ids.next();
     const members = bootstrapMembers(request, prefill.bootstrap, rooms, rid);
     const bodies = legBodies(request, sampleEdits(request, sample), members);
+    const decodeMessage = { fields, body: bodies.decode };
     return {
       path,
       prefill,
       decode,
       rid,
-      prefillFields: fields + keyField(authorization, prefill.apiKey),
-      decodeFields: fields + keyField(authorization, decode.apiKey),
-      prefillBody: bodies.prefill,
-      decodeBody: bodies.decode,
+      prefillMessage: bodies.prefill === bodies.decode ? decodeMessage : { fields, body: bodies.prefill },
+      decodeMessage,
+      ownKeys,
       fresh,
       stream: request.stream,
       tokens: request.tokens,

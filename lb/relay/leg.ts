@@ -1,8 +1,8 @@
-import type { SplicedBody } from "../request/index.ts";
-import type { Connection, ExchangeSink, UpstreamError } from "../upstream/index.ts";
+import type { Connection, ExchangeSink, Outgoing, UpstreamError } from "../upstream/index.ts";
 import { fieldOf, type ResponseHead } from "../wire/index.ts";
 import type { Worker } from "../workers/index.ts";
 import type { Answer, LegName } from "./failure.ts";
+import type { AttemptPlan } from "./plan.ts";
 
 /** What a pair hears of its legs. */
 export interface LegOwner {
@@ -46,8 +46,8 @@ export class Leg implements ExchangeSink {
     this.#owner = owner;
   }
 
-  send(path: string, fields: string, body: SplicedBody, fresh: boolean): void {
-    this.#connection = this.worker.post(path, fields, body, this, fresh);
+  send({ path, ownKeys, fresh }: AttemptPlan, message: Outgoing): void {
+    this.#connection = this.worker.post(path, message, this, { ownKey: ownKeys, fresh });
   }
 
   get ok(): boolean {

@@ -1,6 +1,7 @@
-import type { SplicedBody } from "../request/index.ts";
+import type { Outgoing } from "../upstream/index.ts";
 import type { Worker } from "../workers/index.ts";
 import type { Attempt } from "./attempt.ts";
+import type { ClientStream } from "./client-stream.ts";
 import type { Answer, Failure } from "./failure.ts";
 
 /** Everything that one pair of requests is made of. */
@@ -10,10 +11,11 @@ export interface AttemptPlan {
   readonly decode: Worker;
   /** Ours, on both legs: what `/abort_request` is called with. */
   readonly rid: string;
-  readonly prefillFields: string;
-  readonly decodeFields: string;
-  readonly prefillBody: SplicedBody;
-  readonly decodeBody: SplicedBody;
+  /** What the legs are sent: one and the same where nothing differs. */
+  readonly prefillMessage: Outgoing;
+  readonly decodeMessage: Outgoing;
+  /** The client sent no key of its own: workers are shown theirs. */
+  readonly ownKeys: boolean;
   /** Open new connections: an idle one has just failed. */
   readonly fresh: boolean;
   readonly stream: boolean;
@@ -31,13 +33,20 @@ export type Outcome =
   | {
       readonly kind: "stream";
       readonly head: Answer;
-      readonly body: ReadableStream<Uint8Array>;
+      readonly events: ClientStream;
       readonly closed: Promise<unknown>;
     }
   | { readonly kind: "failure"; readonly failure: Failure };
 
+/** Who waits for an outcome; told once. */
+export interface OutcomeOwner {
+  onOutcome(outcome: Outcome): void;
+}
+
 /** Told of what happens in an attempt; must not throw. */
 export interface AttemptObserver {
+  /** Something threw that should not have. */
+  onError(error: unknown): void;
   /** A leg did well, or failed by its own fault. */
   onVerdict(attempt: Attempt, worker: Worker, ok: boolean, reason: string): void;
   onPrefillAnswer(attempt: Attempt): void;

@@ -1,6 +1,8 @@
 import type { Attempt } from "./attempt.ts";
+import type { ClientStream } from "./client-stream.ts";
+import { INTERNAL_ERROR } from "./failure.ts";
 import { Job, type JobContext, type JobInput } from "./job.ts";
-import type { Outcome } from "./plan.ts";
+import type { Outcome, OutcomeOwner } from "./plan.ts";
 import { mergeSamples } from "./sample-answers.ts";
 import { mergeSampleStreams } from "./sample-streams.ts";
 
@@ -10,11 +12,23 @@ import { mergeSampleStreams } from "./sample-streams.ts";
  */
 export class Samples {
   readonly #jobs: readonly Job[];
+  readonly #context: JobContext;
   readonly #input: JobInput;
+  readonly #owner: OutcomeOwner;
+  readonly #good: Outcome[] = [];
+  #left: number;
+  #over = false;
 
-  constructor(context: JobContext, input: JobInput) {
+  constructor(context: JobContext, input: JobInput, owner: OutcomeOwner) {
+    this.#context = context;
     this.#input = input;
-    this.#jobs = Array.from({ length: input.request.samples }, (_, sample) => new Job(context, { ...input, sample }));
+    this.#owner = owner;
+    this.#left = input.request.samples;
+    this.#jobs = Array.from(
+      { length: input.request.samples },
+      (_, sample) =>
+        new Job(context, { ...input, sample }, { onOutcome: (outcome) => this.#onSample(sample, outcome) }),
+    );
   }
 
   /** The first sample's: it names the pair in response headers. */
@@ -26,57 +40,67 @@ export class Samples {
     return this.#jobs.reduce((sum, job) => sum + job.retries, 0);
   }
 
+  run(): void {
+    for (const job of this.#jobs) {
+      // The first may have failed at once, for want of workers.
+      if (!this.#over) job.run();
+    }
+  }
+
   cancel(message: string): void {
     for (const job of this.#jobs) job.cancel(message);
   }
 
-  async run(): Promise<Outcome> {
-    const outcomes = await this.#outcomes();
-    if (!Array.isArray(outcomes)) return outcomes;
-    const { request } = this.#input;
-    const bodies: Buffer[] = [];
-    const streams: ReadableStream<Uint8Array>[] = [];
-    const closed: Promise<unknown>[] = [];
-    for (const outcome of outcomes) {
-      if (outcome.kind === "answer") bodies.push(outcome.answer.body);
-      else if (outcome.kind === "stream") {
-        streams.push(outcome.body);
-        closed.push(outcome.closed);
-      }
+  /** All good outcomes make one, the first bad one is the whole's, the others cancelled. */
+  #onSample(sample: number, outcome: Outcome): void {
+    if (this.#over) return;
+    if (outcome.kind === "failure") {
+      this.#over = true;
+      this.#owner.onOutcome(outcome);
+      this.cancel("another sample of the request failed");
+      return;
     }
-    const [first] = outcomes;
-    if (first?.kind === "stream" && streams.length === outcomes.length) {
-      return {
-        kind: "stream",
-        head: first.head,
-        body: mergeSampleStreams(request, streams),
-        closed: Promise.all(closed),
-      };
-    }
-    if (first?.kind === "answer" && bodies.length === outcomes.length) {
-      return { kind: "answer", answer: { ...first.answer, body: mergeSamples(request, bodies) } };
+    this.#good[sample] = outcome;
+    if (--this.#left > 0) return;
+    this.#over = true;
+    this.#owner.onOutcome(this.#whole());
+  }
+
+  #whole(): Outcome {
+    try {
+      const whole = this.#merged();
+      if (whole !== undefined) return whole;
+    } catch (error) {
+      this.#context.observer.onError(error);
+      this.cancel("the samples could not be put together");
+      return { kind: "failure", failure: INTERNAL_ERROR };
     }
     this.cancel("samples disagree");
     const message = "some samples were streamed and some were not";
     return { kind: "failure", failure: { blame: "decode", code: "samples_disagree", status: 502, message } };
   }
 
-  /** All good outcomes, or the first bad one, the others cancelled. */
-  #outcomes(): Promise<Outcome[] | Outcome> {
-    return new Promise((resolve, reject) => {
-      const good: Outcome[] = [];
-      let left = this.#jobs.length;
-      this.#jobs.forEach((job, sample) => {
-        job.run().then((outcome) => {
-          if (outcome.kind === "failure") {
-            resolve(outcome);
-            this.cancel("another sample of the request failed");
-            return;
-          }
-          good[sample] = outcome;
-          if (--left === 0) resolve(good);
-        }, reject);
-      });
-    });
+  /** Undefined where some were streamed and some were not. */
+  #merged(): Outcome | undefined {
+    const { request } = this.#input;
+    const bodies: Buffer[] = [];
+    const streams: ClientStream[] = [];
+    const closed: Promise<unknown>[] = [];
+    for (const outcome of this.#good) {
+      if (outcome.kind === "answer") bodies.push(outcome.answer.body);
+      else if (outcome.kind === "stream") {
+        streams.push(outcome.events);
+        closed.push(outcome.closed);
+      }
+    }
+    const [first] = this.#good;
+    if (first?.kind === "stream" && bodies.length === 0) {
+      const events = mergeSampleStreams(request, streams);
+      return { kind: "stream", head: first.head, events, closed: Promise.all(closed) };
+    }
+    if (first?.kind === "answer" && streams.length === 0) {
+      return { kind: "answer", answer: { ...first.answer, body: mergeSamples(request, bodies) } };
+    }
+    return undefined;
   }
 }

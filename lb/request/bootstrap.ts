@@ -38,7 +38,7 @@ export function bootstrapMembers(
 export function sampleEdits(request: ParsedRequest, index: number): readonly Edit[] {
   if (index === 0 || request.seeds.length === 0) return request.edits;
   const moved = request.seeds.map((seed) => {
-    const value = request.body.toString("latin1", seed.start, seed.end);
+    const value = request.bytes.toString("latin1", seed.start, seed.end);
     const next = /^-?[0-9]+$/.test(value) ? String(BigInt(value) + BigInt(index)) : value;
     return { start: seed.start, end: seed.end, text: next };
   });
@@ -51,10 +51,10 @@ export function legBodies(
   edits: readonly Edit[],
   members: string,
 ): { prefill: SplicedBody; decode: SplicedBody } {
-  const decode = SplicedBody.splice(request.body, edits, request.close, request.comma, members);
+  const decode = SplicedBody.splice(request, edits, members);
   const { streamMember } = request;
   if (!request.merge || !request.stream || streamMember === undefined) return { prefill: decode, decode };
   const silent = { start: streamMember.start, end: streamMember.end, text: "false" };
   const quiet = [...edits, silent].sort((a, b) => a.start - b.start);
-  return { prefill: SplicedBody.splice(request.body, quiet, request.close, request.comma, members), decode };
+  return { prefill: SplicedBody.splice(request, quiet, members), decode };
 }

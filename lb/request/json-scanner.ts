@@ -331,9 +331,10 @@ export class JsonScanner {
   }
 }
 
-/** The members of the one object that a whole body must be, and the offset of its closing brace. */
-export function scanBody(bytes: Buffer): { members: JsonMember[]; close: number } {
-  const scanner = new JsonScanner(bytes);
+/** The members of the one object that the bytes [start, end) must be, and the offset of its closing brace. */
+export function scanBody(bytes: Buffer, start = 0, end = bytes.length): { members: JsonMember[]; close: number } {
+  const scanner = new JsonScanner(bytes, end);
+  scanner.at = start;
   const members = scanner.members(0);
   const close = scanner.at - 1;
   if (scanner.space() !== -1) throw new JsonSyntaxError("the end of the body", scanner.at);

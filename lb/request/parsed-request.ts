@@ -6,7 +6,10 @@ import type { Edit } from "./splice.ts";
 /** What one look over a client's body tells; the body itself is never made into values. */
 export interface ParsedRequest {
   readonly endpoint: Endpoint;
-  readonly body: Buffer;
+  /** The bytes that the body lies in, and its range there: a view of a small body costs more than reading it. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
   /** Offset of the closing brace. */
   readonly close: number;
   /** Whether what is put before the brace needs a comma in front. */
@@ -51,18 +54,18 @@ const OURS: ReadonlySet<string> = new Set([
 
 const refuse = (message: string): RequestError => new RequestError(400, "invalid_request", message);
 
-/** Reads a body. Throws RequestError 400 for one that no engine could take, or that would hang or crash one. */
-export function parseRequest(endpoint: Endpoint, body: Buffer): ParsedRequest {
+/** Reads the body that is [start, end) of some bytes. Throws RequestError 400 for one that no engine could take, or that would hang or crash one. */
+export function parseRequest(endpoint: Endpoint, bytes: Buffer, start = 0, end = bytes.length): ParsedRequest {
   try {
-    return read(endpoint, body);
+    return read(endpoint, bytes, start, end);
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw refuse(`The body is not a JSON object: ${error.message}`);
     throw error;
   }
 }
 
-function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
-  const { members, close } = scanBody(body);
+function read(endpoint: Endpoint, body: Buffer, from: number, to: number): ParsedRequest {
+  const { members, close } = scanBody(body, from, to);
   const edits: Edit[] = [];
   let comma = false;
   for (const member of members) {
@@ -84,7 +87,9 @@ function read(endpoint: Endpoint, body: Buffer): ParsedRequest {
   const stream = last(members, "stream");
   return {
     endpoint,
-    body,
+    bytes: body,
+    start: from,
+    end: to,
     close,
     comma,
     edits,

@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { tick } from "../clock.ts";
 import { ProtocolError, ResponseParser, type ResponseHead, type ResponseSink } from "../wire/index.ts";
 import { sendOutgoing, sendPieces, type Outgoing } from "./outgoing.ts";
 import { UpstreamError, type UpstreamFailure } from "./upstream-error.ts";
@@ -30,14 +31,14 @@ export class Connection {
   #socket: Socket<Connection> | undefined;
   #sink: ExchangeSink | undefined;
   /** What waits for the connection to open, and what waits for the socket to take more. */
-  #waiting: Outgoing | undefined;
+  #waiting: readonly [prefix: Buffer, message: Outgoing] | undefined;
   #unsent: Buffer[] = [];
   #paused = false;
   #closed = false;
   #ended = false;
   #used = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** `performance.now()` when the connection last became idle. */
+  /** When the connection last became idle. */
   idleSince = 0;
 
   constructor(target: ConnectionTarget, owner: ConnectionOwner) {
@@ -53,11 +54,11 @@ export class Connection {
   }
 
   /** Sends a request and gives its response to `sink`. */
-  send(request: Outgoing, sink: ExchangeSink, method: string): void {
+  send(prefix: Buffer, message: Outgoing, sink: ExchangeSink, method: string): void {
     this.#sink = sink;
     this.#parser.begin(this, method);
-    if (this.#socket === undefined) this.#waiting = request;
-    else this.#unsent = sendOutgoing(request, this.#write);
+    if (this.#socket === undefined) this.#waiting = [prefix, message];
+    else this.#unsent = sendOutgoing(prefix, message, this.#write);
   }
 
   /** Gives an unfinished exchange up: the connection closes and `sink` hears nothing more. */
@@ -119,12 +120,13 @@ export class Connection {
     this.#socket = socket;
     socket.setNoDelay(true);
     if (this.#paused) socket.pause();
-    const request = this.#waiting;
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (request !== undefined) this.#unsent = sendOutgoing(request, this.#write);
+    if (waiting !== undefined) this.#unsent = sendOutgoing(...waiting, this.#write);
   }
 
   onData(bytes: Buffer): void {
+    tick();
     try {
       this.#parser.push(bytes);
     } catch (error) {
@@ -139,6 +141,7 @@ export class Connection {
 
   /** The worker closed its side in an orderly way. */
   onPeerEnd(): void {
+    tick();
     this.#ended = true;
     try {
       this.#parser.eof();
@@ -166,6 +169,7 @@ export class Connection {
   }
 
   #fail(code: UpstreamFailure, detail: string, cause?: unknown): void {
+    tick();
     const sink = this.#sink;
     this.#sink = undefined;
     this.close();

@@ -1,3 +1,4 @@
+import { now } from "../clock.ts";
 import { Connection, type ConnectionOwner, type ConnectionTarget, type ExchangeSink } from "./connection.ts";
 import type { Outgoing } from "./outgoing.ts";
 
@@ -28,10 +29,10 @@ export class Pool implements ConnectionOwner {
     return this.#idle.length;
   }
 
-  /** Starts an exchange; the connection is what `cancel`, `pause` and `resume` are called on. */
-  send(request: Outgoing, sink: ExchangeSink, method = "POST", fresh = false): Connection {
+  /** Starts an exchange; `prefix` is the request line and the header lines of this worker's own. The connection is what `cancel`, `pause` and `resume` are called on. */
+  send(prefix: Buffer, message: Outgoing, sink: ExchangeSink, method = "POST", fresh = false): Connection {
     const connection = (fresh ? undefined : this.#takeIdle()) ?? this.#connect();
-    connection.send(request, sink, method);
+    connection.send(prefix, message, sink, method);
     return connection;
   }
 
@@ -47,7 +48,7 @@ export class Pool implements ConnectionOwner {
   }
 
   onIdle(connection: Connection): void {
-    connection.idleSince = performance.now();
+    connection.idleSince = now();
     this.#idle.push(connection);
     if (this.#idle.length > this.#options.maxIdle) this.#idle[0]!.close();
   }
@@ -61,7 +62,7 @@ export class Pool implements ConnectionOwner {
   #takeIdle(): Connection | undefined {
     const connection = this.#idle.pop();
     if (connection === undefined) return undefined;
-    if (performance.now() - connection.idleSince <= this.#options.idleTimeout) return connection;
+    if (now() - connection.idleSince <= this.#options.idleTimeout) return connection;
     connection.close();
     return undefined;
   }

@@ -13,9 +13,10 @@ export interface AdmissionOptions {
 /** Why a request was turned away. */
 export type Shed = "queue_full" | "queue_timeout" | "left";
 
-interface Waiter {
-  readonly resolve: (verdict: Shed | undefined) => void;
-  readonly deadline: number;
+/** Who waits in the queue; told once how that ended. */
+export interface Waiter {
+  admitted(): void;
+  turnedAway(why: Shed): void;
 }
 
 /**
@@ -25,12 +26,11 @@ interface Waiter {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #fleet: Fleet;
-  readonly #queue: Waiter[] = [];
+  readonly #queue: { readonly waiter: Waiter; readonly deadline: number }[] = [];
   readonly #active: Int32Array<SharedArrayBuffer>;
-  /** Let in from the queue, but not yet sent to a prefill. */
-  #entering = 0;
   /** Moving average of how long a request is served, ms. */
   #service = 1000;
+  #pumping = false;
   shed = 0;
 
   constructor(options: AdmissionOptions, fleet: Fleet) {
@@ -48,26 +48,25 @@ export class Admission {
     return this.#queue.length;
   }
 
-  /** Undefined at once where there is room; else a promise of undefined, or of why the request was turned away. */
-  enter(now: number, signal?: () => AbortSignal): Promise<Shed | undefined> | undefined {
+  /** True where there is room; else the waiter is told, now or later. */
+  enter(now: number, waiter: Waiter): boolean {
     if (this.#queue.length === 0 && this.#room()) {
       Atomics.add(this.#active, 0, 1);
-      return undefined;
+      return true;
     }
-    if (this.#queue.length >= this.#options.queueSize) {
+    if (this.#queue.length < this.#options.queueSize) {
+      this.#queue.push({ waiter, deadline: now + this.#options.queueTimeout });
+    } else {
       this.shed++;
-      return Promise.resolve("queue_full");
+      waiter.turnedAway("queue_full");
     }
-    return new Promise((resolve) => {
-      const waiter = { resolve, deadline: now + this.#options.queueTimeout };
-      this.#queue.push(waiter);
-      signal?.().addEventListener("abort", () => this.#drop(waiter, "left"), { once: true });
-    });
+    return false;
   }
 
-  /** A request that had waited has now been sent. */
-  begun(): void {
-    this.#entering--;
+  /** Somebody leaves the queue. */
+  withdraw(waiter: Waiter): void {
+    const at = this.#queue.findIndex((queued) => queued.waiter === waiter);
+    if (at >= 0) this.#drop(at, "left");
   }
 
   /** A request that entered is over after `duration` ms. */
@@ -79,17 +78,23 @@ export class Admission {
 
   /** Lets in who can be. Also called when a prefill has answered. */
   pump(): void {
-    while (this.#queue.length > 0 && this.#room()) {
-      Atomics.add(this.#active, 0, 1);
-      this.#entering++;
-      this.#queue.shift()!.resolve(undefined);
+    // Who is let in may be over at once and pump in turn: the outer call goes on.
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#queue.length > 0 && this.#room()) {
+        Atomics.add(this.#active, 0, 1);
+        this.#queue.shift()!.waiter.admitted();
+      }
+    } finally {
+      this.#pumping = false;
     }
   }
 
   /** Turns away who has waited too long. */
   sweep(now: number): void {
     this.pump();
-    while (this.#queue.length > 0 && this.#queue[0]!.deadline <= now) this.#drop(this.#queue[0]!, "queue_timeout");
+    while (this.#queue.length > 0 && this.#queue[0]!.deadline <= now) this.#drop(0, "queue_timeout");
   }
 
   /** Seconds after which it is worth coming again, from 1 to 60. */
@@ -105,15 +110,12 @@ export class Admission {
     const prefills = this.#fleet.available("prefill");
     // With none available the request goes on, to be told so.
     if (prefills.length === 0) return true;
-    const free = prefills.reduce((sum, worker) => sum + Math.max(0, maxPerPrefill - worker.requests), 0);
-    return free > this.#entering;
+    return prefills.some((worker) => worker.requests < maxPerPrefill);
   }
 
-  #drop(waiter: Waiter, why: Shed): void {
-    const at = this.#queue.indexOf(waiter);
-    if (at < 0) return;
-    this.#queue.splice(at, 1);
+  #drop(at: number, why: Shed): void {
+    const [queued] = this.#queue.splice(at, 1);
     this.shed++;
-    waiter.resolve(why);
+    queued?.waiter.turnedAway(why);
   }
 }

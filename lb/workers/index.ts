@@ -1,4 +1,4 @@
-export { Admission, type AdmissionOptions, type Shed } from "./admission.ts";
+export { Admission, type AdmissionOptions, type Shed, type Waiter } from "./admission.ts";
 export { ask, askAll, jsonOf, type Question, type Reply } from "./ask.ts";
 export { FleetControl, type FleetChange } from "./control.ts";
 export { Breaker, type BreakerOptions, type BreakerState } from "./breaker.ts";

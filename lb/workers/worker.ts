@@ -1,5 +1,5 @@
-import type { BootstrapAddress, SplicedBody } from "../request/index.ts";
-import { Pool, type Connection, type ExchangeSink } from "../upstream/index.ts";
+import type { BootstrapAddress } from "../request/index.ts";
+import { Pool, type Connection, type ExchangeSink, type Outgoing } from "../upstream/index.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { Health } from "./health.ts";
 import { CELL, type SharedState } from "./shared-state.ts";
@@ -28,6 +28,15 @@ export interface WorkerOptions {
   readonly tls?: Bun.TLSOptions;
 }
 
+/** The first lines of every request to one path, without and with the worker's key. */
+interface Prefix {
+  readonly path: string;
+  readonly bare: Buffer;
+  readonly keyed: Buffer;
+}
+
+const NO_OPTIONS: { readonly ownKey?: boolean; readonly fresh?: boolean } = {};
+
 /** One prefill or decode server: its address, its connections, and what is known of its state. */
 export class Worker {
   readonly url: URL;
@@ -45,7 +54,8 @@ export class Worker {
   /** Where its shared cells are. */
   readonly slot: number;
   readonly #cells: Int32Array<SharedArrayBuffer>;
-  readonly #prefixes = new Map<string, string>();
+  readonly #prefixes = new Map<string, Prefix>();
+  #lastPrefix: Prefix | undefined;
 
   constructor(spec: WorkerSpec, options: WorkerOptions, shared: SharedState, slot: number) {
     this.slot = slot;
@@ -110,9 +120,16 @@ export class Worker {
     this.breaker.release();
   }
 
-  /** POSTs JSON. `fields` are header lines in lower case, each ending in CRLF. */
-  post(path: string, fields: string, body: SplicedBody, sink: ExchangeSink, fresh = false): Connection {
-    return this.pool.send({ head: this.#prefix(path) + fields, body }, sink, "POST", fresh);
+  /** POSTs JSON; with `ownKey`, the key that this worker was given. */
+  post(
+    path: string,
+    message: Outgoing,
+    sink: ExchangeSink,
+    { ownKey = false, fresh = false } = NO_OPTIONS,
+  ): Connection {
+    const last = this.#lastPrefix;
+    const prefix = last !== undefined && last.path === path ? last : this.#prefix(path);
+    return this.pool.send(ownKey ? prefix.keyed : prefix.bare, message, sink, "POST", fresh);
   }
 
   /** Absolute address of a path on this worker, for `fetch`. */
@@ -128,13 +145,16 @@ export class Worker {
     return this.url.pathname.replace(/\/+$/, "");
   }
 
-  #prefix(path: string): string {
+  #prefix(path: string): Prefix {
     let prefix = this.#prefixes.get(path);
     if (prefix === undefined) {
-      prefix = `POST ${this.#base()}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\ncontent-type: application/json\r\n`;
+      const text = `POST ${this.#base()}${path} HTTP/1.1\r\nhost: ${this.url.host}\r\ncontent-type: application/json\r\n`;
+      const key = this.apiKey === undefined ? "" : `authorization: Bearer ${this.apiKey}\r\n`;
+      prefix = { path, bare: Buffer.from(text, "latin1"), keyed: Buffer.from(text + key, "latin1") };
       // Paths with queries come from clients: only a few are worth remembering.
       if (this.#prefixes.size < 64) this.#prefixes.set(path, prefix);
     }
+    this.#lastPrefix = prefix;
     return prefix;
   }
 }
