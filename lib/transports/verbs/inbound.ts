@@ -35,6 +35,13 @@ export interface InboundSetup {
   dismiss(lanes: readonly Lane[]): void;
 }
 
+/** The sender has said that it writes no more on a lane. */
+interface Question {
+  /** Where it was said: the answer is sure to be heard there, or the question to be repeated. */
+  readonly by: Lane;
+  readonly written: boolean;
+}
+
 /**
  * The receiver's end of a verbs pair. The device places the bytes; completions tell this side what has arrived. A room is
  * fenced when every lane has said so behind its last write for it, or when the queue pairs are destroyed. A lane that fails
@@ -54,8 +61,8 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   #nextLane = MAX_LANES;
   /** Lanes that were given up here, and of which the sender has not said that it is done with them. */
   readonly #unanswered = new Set<number>();
-  /** Lanes that the sender is done with, and whether it may have written there; it waits for an answer. */
-  readonly #asked = new Map<number, boolean>();
+  /** Lanes that the sender is done with; it waits for an answer. */
+  readonly #asked = new Map<number, Question>();
   #hasLostLanes = false;
 
   /** @throws {VerbsError} where the device has no queue pair to give. */
@@ -133,7 +140,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
         if (this.#fences.release(tag, lane)) this.#setup.events.fenced(tag);
         return;
       case MessageType.DOWN:
-        return this.#onDown(tag, value !== 0);
+        return this.#onDown(tag, { by: lane, written: value !== 0 });
       case MessageType.ACCEPT:
         return this.#onAccept(tag, lanes, value);
       case MessageType.BYE:
@@ -194,7 +201,6 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     this.#hasLostLanes = true;
     this.#lanes.leaving.add(lane);
     if (!this.#asked.has(lane.id)) this.#unanswered.add(lane.id);
-    this.#lanes.voice?.say({ type: MessageType.DOWN, tag: lane.id });
     const stop = alarms.after(DRAIN_MS, () => {
       if (this.#lanes.leaving.has(lane)) this.#lose(errors.lost("receive", "a failed queue pair does not let go"));
     });
@@ -220,9 +226,9 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   }
 
   /** The sender writes no more on a lane. */
-  #onDown(id: number, written: boolean): void {
+  #onDown(id: number, question: Question): void {
     this.#unanswered.delete(id);
-    this.#asked.set(id, written);
+    this.#asked.set(id, question);
     const lane = this.#lanes.find(id);
     if (lane && !this.#lanes.hasOther(lane)) {
       return this.#lose(this.#setup.errors.lost("receive", "the peer has given up the last queue pair"));
@@ -238,17 +244,16 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   #answer(): void {
     if (this.#lanes.leaving.size > 0) return;
     for (const tag of this.#arrivals.whole()) this.#arrive(tag);
-    const { voice } = this.#lanes;
-    if (this.#asked.size === 0 || !voice) return;
     const asked = [...this.#asked];
     this.#asked.clear();
-    if (asked.some(([, written]) => written)) {
-      for (const { tag, round } of this.#arrivals.restart()) {
-        if (round > MAX_ROUNDS) return this.#lose(this.#setup.errors.lost("receive", "queue pairs fail all the time"));
-        voice.say({ type: MessageType.RESEND, tag, round });
-      }
+    const missing = asked.some(([, { written }]) => written) ? this.#arrivals.restart() : [];
+    if (missing.some(({ round }) => round > MAX_ROUNDS)) {
+      return this.#lose(this.#setup.errors.lost("receive", "queue pairs fail all the time"));
     }
-    for (const [tag] of asked) voice.say({ type: MessageType.CLOSED, tag });
+    for (const [lane, questions] of Map.groupBy(asked, ([, { by }]) => by)) {
+      for (const { tag, round } of missing) lane.say({ type: MessageType.RESEND, tag, round });
+      for (const [tag] of questions) lane.say({ type: MessageType.CLOSED, tag });
+    }
   }
 
   #offerAgain(place: number): void {

@@ -227,6 +227,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   /** The receiver lacks something of the room, and will not count it whole unless it is told so in that round. */
   #resend(tag: RoomTag, round: number): void {
+    if (this.#rounds.roundOf(tag) === round) return;
     this.#rounds.setRound(tag, round);
     const bytes = this.#rounds.settledBytesOf(tag);
     if (bytes !== undefined) {
@@ -304,14 +305,18 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
   /** The aux slot, and behind it, on every lane, word that all is written. False: not all of it fitted. */
   #endRoom(flight: Flight, { aux, totalBytes }: NonNullable<WriteBatch["last"]>): boolean {
     const { tag } = flight.batch;
-    if (flight.told === 0) flight.tellers = [...this.#lanes.live];
-    const [first] = flight.tellers;
-    const sink = this.#sinks.get(first!)!.begin(flight);
     const lastAux = aux.writeCount - 1;
-    while (flight.auxWrites < lastAux) {
-      if (first!.sends.free < 1) first!.flush();
-      if (first!.over || first!.sends.free < 1) return false;
-      first!.sends.writeFrom(flight, sink.single(aux, flight.auxWrites++));
+    let auxSlot = NOTHING;
+    if (flight.told === 0) {
+      flight.tellers = [...this.#lanes.live];
+      const first = flight.tellers[0]!;
+      const sink = this.#sinks.get(first)!.begin(flight);
+      while (flight.auxWrites < lastAux) {
+        if (first.sends.free < 1) first.flush();
+        if (first.over || first.sends.free < 1) return false;
+        first.sends.writeFrom(flight, sink.single(aux, flight.auxWrites++));
+      }
+      if (lastAux >= 0) auxSlot = sink.single(aux, lastAux);
     }
     const lanes = flight.tellers.length;
     for (; flight.told < lanes; flight.told++) {
@@ -320,9 +325,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       // The receiver asks again for a room that was told of to some only.
       if (lane.over && flight.told > 0) continue;
       if (!lane.mayNotify) return false;
-      const carriesAux = flight.told === 0 && lastAux >= 0;
       const total = { tag, bytes: totalBytes, round: this.#rounds.roundOf(tag), lanes };
-      lane.notify(flight, total, carriesAux ? sink.single(aux, lastAux) : NOTHING);
+      lane.notify(flight, total, flight.told === 0 ? auxSlot : NOTHING);
     }
     return true;
   }

@@ -1,6 +1,8 @@
 import type { RoomTag } from "../transport.ts";
 
 const slotOf = (tag: RoomTag): number => tag & 0xffff;
+/** Generations are 16 bits, and go round. */
+const isNewer = (tag: RoomTag, other: RoomTag): boolean => (((tag >>> 16) - (other >>> 16)) & 0xffff) < 0x8000;
 
 interface RoomRound {
   readonly tag: RoomTag;
@@ -35,9 +37,12 @@ export class RoomRounds {
     return found?.tag === tag ? found : undefined;
   }
 
+  /** A slot's last room may be asked about before word of the one before has come. */
   #of(tag: RoomTag): RoomRound {
-    let found = this.#find(tag);
-    if (!found) this.#bySlot.set(slotOf(tag), (found = { tag, round: 0, settledBytes: undefined }));
-    return found;
+    const found = this.#bySlot.get(slotOf(tag));
+    if (found?.tag === tag) return found;
+    const made = { tag, round: 0, settledBytes: undefined };
+    if (!found || isNewer(tag, found.tag)) this.#bySlot.set(slotOf(tag), made);
+    return made;
   }
 }
