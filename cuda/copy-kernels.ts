@@ -21,11 +21,17 @@ export interface RunTable {
   readonly destination: Address;
   readonly source: Address;
   readonly length: Address;
+  /** Entry i: the tiles of the runs before run i; the last of runs + 1 entries: of all of them. See {@link tilesOf}. */
+  readonly firstTile: Address;
   readonly runs: number;
+  readonly tiles: number;
   readonly destinationBases: Address;
   readonly sourceBases: Address;
   readonly buffers: number;
 }
+
+/** What {@link CopyKernels.copyRows} reads of a table. */
+export type RowTable = Omit<RunTable, "length" | "firstTile" | "tiles">;
 
 /** Every run of a table begins a block of rows: the heads that two tensor-parallel ranks share of every token of a page. */
 export interface RowShape {
@@ -38,9 +44,23 @@ export interface RowShape {
 const block = 256;
 /** Enough blocks to fill every multiprocessor twice over with 2,048 threads. */
 const blocksPerMultiprocessor = 16;
+/** Saturates NVLink, and PCIe all the more; the rest of the GPU stays with whoever computes. */
+const blocksPerMultiprocessorFar = 1;
 /** What a warp copies of a run before it looks for the next: small enough for the last ones to end together. */
 const tileBytes = 8192;
 const bytesPerLoad = 16;
+
+/** The tiles into which a run of so many bytes is cut. */
+export function tilesOf(byteLength: number): number {
+  return Math.ceil(byteLength / tileBytes);
+}
+
+export interface RunLaunch {
+  /** Bytes of the longest run: how many threads share a tile. */
+  readonly longest: number;
+  /** One side is behind a link (another GPU's memory, or the host's): a few threads are as fast as many. */
+  readonly far?: boolean;
+}
 
 /** The kernels of `kernels/copy.cu` on one device. Submitted work is the caller's: tables must live until it has run. */
 export class CopyKernels implements Disposable {
@@ -49,16 +69,16 @@ export class CopyKernels implements Disposable {
   readonly #copyRuns: Kernel;
   readonly #copyRows: Kernel;
   readonly #checksumRuns: Kernel;
-  readonly #maxBlocks: number;
+  readonly #multiprocessors: number;
 
   private constructor(device: Device, cubin: Uint8Array) {
     this.device = device;
     this.#module = device.loadModule(cubin);
-    const table = ["u64", "u64", "u64", "u64", "u64", "u32", "u32"] as const;
+    const table = ["u64", "u64", "u64", "u64", "u64", "u64", "u32", "u32"] as const;
     this.#copyRuns = this.#module.kernel("kvwire_copy_runs", [...table, "u32", "u32"]);
     this.#copyRows = this.#module.kernel("kvwire_copy_rows", [...table, "u32", "u32", "u64", "u64", "u64"]);
     this.#checksumRuns = this.#module.kernel("kvwire_checksum_runs", ["u64", "u64", "u32", "u64"]);
-    this.#maxBlocks = blocksPerMultiprocessor * device.attribute(DeviceAttribute.multiProcessorCount);
+    this.#multiprocessors = device.attribute(DeviceAttribute.multiProcessorCount);
   }
 
   /** Compiles the kernels for the device, or takes them from the cache. @throws {LibraryNotFoundError} without NVRTC */
@@ -66,21 +86,19 @@ export class CopyKernels implements Disposable {
     return new CopyKernels(device, cachedCubin(device.runtime.compiler, copyKernelSource, device.computeCapability));
   }
 
-  /** @param longest bytes of the longest run, which decides how runs are cut among the threads */
-  copyRuns(stream: Stream, table: RunTable, longest: number): void {
-    const items = table.runs * table.buffers;
-    if (items === 0) return;
+  copyRuns(stream: Stream, table: RunTable, { longest, far = false }: RunLaunch): void {
+    if (table.tiles * table.buffers === 0) return;
     const lanes = lanesFor(longest);
-    const columns = Math.min(Math.ceil((items * lanes) / block), this.#maxBlocks);
-    const tiles = Math.min(Math.ceil(longest / tileBytes), Math.max(1, Math.floor(this.#maxBlocks / columns)));
-    this.#copyRuns.launch(stream, { grid: [columns, tiles], block }, ...parametersOf(table), lanes, tileBytes);
+    const grid = [this.#blocks(table.tiles * table.buffers * lanes, far), 1] as const;
+    this.#copyRuns.launch(stream, { grid, block }, ...parametersOf(table), table.tiles, lanes);
   }
 
-  copyRows(stream: Stream, table: RunTable, { rows, rowBytes, destinationPitch, sourcePitch }: RowShape): void {
+  copyRows(stream: Stream, table: RowTable, shape: RowShape, far = false): void {
+    const { rows, rowBytes, destinationPitch, sourcePitch } = shape;
     const items = table.runs * table.buffers * rows;
     if (items === 0) return;
     const lanes = lanesFor(rowBytes);
-    const grid = [Math.min(Math.ceil((items * lanes) / block), this.#maxBlocks), 1] as const;
+    const grid = [this.#blocks(items * lanes, far), 1] as const;
     const row = [rows, lanes, rowBytes, destinationPitch, sourcePitch];
     this.#copyRows.launch(stream, { grid, block }, ...parametersOf(table), ...row);
   }
@@ -88,7 +106,7 @@ export class CopyKernels implements Disposable {
   /** Writes one 64-bit checksum per run to `result`; {@link checksum} computes the same on the processor. */
   checksumRuns(stream: Stream, address: Address, length: Address, count: number, result: Address): void {
     if (count === 0) return;
-    const shape = { grid: [Math.min(count, this.#maxBlocks), 1], block } as const;
+    const shape = { grid: [this.#blocks(count * block, false), 1], block } as const;
     this.#checksumRuns.launch(stream, shape, address, length, count, result);
   }
 
@@ -96,14 +114,19 @@ export class CopyKernels implements Disposable {
     this.#module.close();
   }
 
+  #blocks(threads: number, far: boolean): number {
+    const most = this.#multiprocessors * (far ? blocksPerMultiprocessorFar : blocksPerMultiprocessor);
+    return Math.min(Math.ceil(threads / block), most);
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }
 }
 
-function parametersOf(table: RunTable): number[] {
-  const { destination, source, length, destinationBases, sourceBases, runs, buffers } = table;
-  return [destination, source, length, destinationBases, sourceBases, runs, buffers];
+function parametersOf(table: RowTable & Partial<RunTable>): number[] {
+  const { destination, source, length = 0, firstTile = 0, destinationBases, sourceBases, runs, buffers } = table;
+  return [destination, source, length, firstTile, destinationBases, sourceBases, runs, buffers];
 }
 
 /** Threads that share a run: as many as have a load to make, at most a warp. */

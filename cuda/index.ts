@@ -9,7 +9,16 @@ export {
   PointerAttribute,
   Status,
 } from "./constants.ts";
-export { checksum, CopyKernels, copyKernelSource, type RowShape, type RunTable } from "./copy-kernels.ts";
+export {
+  checksum,
+  CopyKernels,
+  copyKernelSource,
+  type RowShape,
+  type RowTable,
+  type RunLaunch,
+  type RunTable,
+  tilesOf,
+} from "./copy-kernels.ts";
 export { Device } from "./device.ts";
 export { DeviceMemory } from "./device-memory.ts";
 export { DmaBuf } from "./dma-buf.ts";

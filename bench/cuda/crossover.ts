@@ -20,7 +20,7 @@ export function crossover(gpus: readonly [number, number], bytes: number): Cross
   using from = source.allocate(bytes);
   using to = target.allocate(bytes);
   const measureBy = (kernelBelowBytes: number, runBytes: number): number => {
-    const copier = new RunCopier({ device: source, kernels }, { kernelBelowBytes });
+    const copier = new RunCopier({ device: source, kernels }, { kernelBelowBytes }, source !== target);
     const speed = measure(copier, from, to, runBytes);
     copier.close();
     return speed;

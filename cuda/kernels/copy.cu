@@ -37,24 +37,39 @@ static __device__ __forceinline__ void copy_span(char *to, const char *from, u64
   }
 }
 
-// A table: runs in offsets, and buffers in which each of them is repeated, with their bases on both sides.
+// A table: runs in offsets, and buffers in which each of them is repeated, with their bases on both sides. first_tile has the
+// number of tiles before each run, and of all of them behind the last.
 struct Table {
-  const double *destination, *source, *length, *destination_bases, *source_bases;
+  const double *destination, *source, *length, *first_tile, *destination_bases, *source_bases;
 };
 
-// Item i is run i % runs of buffer i / runs: length bytes. `lanes` (a power of two up to 32) threads share an item, the items
-// are shared by the threads of the grid's x, and its y cuts every run into tiles of `tile` bytes (a multiple of 16).
+// The run that tile `tile` belongs to.
+static __device__ __forceinline__ u32 run_of(const double *first_tile, u32 runs, u32 tile) {
+  u32 low = 0, high = runs;
+  while (high - low > 1) {
+    u32 middle = (low + high) / 2;
+    if (first_tile[middle] <= tile) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+// Tiles are dealt to teams of `lanes` threads (a power of two up to 32) in turn, buffer by buffer, so that long and short runs
+// end together. A run is cut into equal tiles, whole cache lines but for the last.
 extern "C" __global__ void __launch_bounds__(256)
-kvwire_copy_runs(Table table, u32 runs, u32 buffers, u32 lanes, u32 tile) {
-  u32 thread = blockIdx.x * blockDim.x + threadIdx.x;
-  u32 lane = thread & (lanes - 1), teams = gridDim.x * blockDim.x / lanes, items = runs * buffers;
+kvwire_copy_runs(Table table, u32 runs, u32 buffers, u32 tiles, u32 lanes) {
+  u32 thread = blockIdx.x * blockDim.x + threadIdx.x, lane = thread & (lanes - 1);
+  u32 teams = gridDim.x * blockDim.x / lanes, items = tiles * buffers;
   for (u32 item = thread / lanes; item < items; item += teams) {
-    u32 run = item % runs, buffer = item / runs;
-    char *to = pointer(table.destination_bases[buffer] + table.destination[run]);
-    const char *from = pointer(table.source_bases[buffer] + table.source[run]);
+    u32 buffer = item / tiles, tile = item % tiles, run = run_of(table.first_tile, runs, tile);
+    u32 first = table.first_tile[run], count = (u32)table.first_tile[run + 1] - first;
     u64 bytes = (u64)table.length[run];
-    for (u64 start = (u64)blockIdx.y * tile; start < bytes; start += (u64)gridDim.y * tile)
-      copy_span(to + start, from + start, min((u64)tile, bytes - start), lane, lanes);
+    u32 lines = (bytes + 127) / 128, own = (lines + count - 1) / count;
+    u64 start = (u64)(tile - first) * own * 128;
+    if (start >= bytes) continue;
+    copy_span(pointer(table.destination_bases[buffer] + table.destination[run]) + start,
+              pointer(table.source_bases[buffer] + table.source[run]) + start,
+              min((u64)own * 128, bytes - start), lane, lanes);
   }
 }
 
@@ -63,10 +78,9 @@ kvwire_copy_runs(Table table, u32 runs, u32 buffers, u32 lanes, u32 tile) {
 extern "C" __global__ void __launch_bounds__(256)
 kvwire_copy_rows(Table table, u32 runs, u32 buffers, u32 rows, u32 lanes, u64 row_bytes, u64 destination_pitch,
                  u64 source_pitch) {
-  u64 thread = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-  u32 lane = thread & (lanes - 1);
-  u64 teams = (u64)gridDim.x * blockDim.x / lanes;
-  for (u64 item = thread / lanes; item < (u64)runs * buffers * rows; item += teams) {
+  u32 thread = blockIdx.x * blockDim.x + threadIdx.x, lane = thread & (lanes - 1);
+  u32 teams = gridDim.x * blockDim.x / lanes, items = runs * buffers * rows;
+  for (u32 item = thread / lanes; item < items; item += teams) {
     u32 block = item / rows, row = item % rows, run = block % runs, buffer = block / runs;
     copy_span(pointer(table.destination_bases[buffer] + table.destination[run]) + row * destination_pitch,
               pointer(table.source_bases[buffer] + table.source[run]) + row * source_pitch, row_bytes, lane, lanes);

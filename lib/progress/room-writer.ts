@@ -42,9 +42,9 @@ export class RoomWriter {
     }
     const end = pair.end;
     if (!end) throw new KVTransferError("PEER_LOST", "the pair is not connected", { peer: pair.peer });
-    const step = pagesPerBatch(this.#layout, pair.member.layout);
+    const limit = pagesPerBatch(this.#layout, pair.member.layout, end);
     while (destination.inFlight.size < BATCHES_IN_FLIGHT && !destination.lastQueued) {
-      const until = Math.min(room.supplied, destination.planned + step);
+      const until = endOfBatch(from, to, destination.planned, room.supplied, limit);
       const last = room.complete && until === from.length;
       if (until === destination.planned && !last) return;
       const plan = planPages({
@@ -98,8 +98,19 @@ export class RoomWriter {
   }
 }
 
+/** The first batch of a room is small, so that the first bytes move at once; each later one may be as large as all before it. */
+const FIRST_PAGES = 64;
+
+/** Where the batch ends that begins at page `start` of the list: runs are not cut, since the rest of a run costs nothing. */
+function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: number, limit: number): number {
+  let end = Math.min(supplied, start + Math.min(limit, Math.max(FIRST_PAGES, start)));
+  if (end > start) while (end < supplied && from[end] === from[end - 1]! + 1 && to[end] === to[end - 1]! + 1) end++;
+  return end;
+}
+
 /** Pages of one batch; where heads are sliced, every token is a write. */
-function pagesPerBatch(source: KVLayout, destination: KVLayout): number {
-  const perPage = source.buffers.length * (source.kvHeads === destination.kvHeads ? 1 : source.pageSize);
+function pagesPerBatch(source: KVLayout, destination: KVLayout, { repeatsGroups }: OutboundEnd): number {
+  const perBuffer = source.kvHeads === destination.kvHeads ? 1 : source.pageSize;
+  const perPage = repeatsGroups ? perBuffer : perBuffer * source.buffers.length;
   return Math.max(1, Math.floor(WRITES_PER_BATCH / perPage));
 }

@@ -114,6 +114,8 @@ export interface OutboundEnd {
   readonly how?: string;
   /** Source segments that one write may gather; 1 where a write has one source. */
   readonly gatherLimit: number;
+  /** Plans' groups are taken as they are: a batch costs by the runs of one buffer, not by those of all. */
+  readonly repeatsGroups?: boolean;
   /** The receiver has said `ready`: writes may be posted from now on. */
   confirm(): void;
   /** Queues a batch. Batches of one room keep their order; rooms take turns. */

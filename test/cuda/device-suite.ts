@@ -19,6 +19,7 @@ import {
   type PinnedMemory,
   pointerAttributes,
   type Stream,
+  tilesOf,
 } from "../../cuda/index.ts";
 import { NativeBuffer } from "../../ffi/runtime/index.ts";
 
@@ -161,7 +162,7 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
 
     /** Sizes and alignments that take every path of the kernel: 16-byte, 4-byte and single-byte copies, with tails. */
     const lengths = [16, 4096, 32 * kib + 16, 100, 33, 70_000, 1, 4098];
-    test("the run kernel copies runs of any size and alignment", () => {
+    test.each([false, true])("the run kernel copies runs of any size and alignment; over a link: %p", (far) => {
       using kernels = CopyKernels.load(device);
       const half = 256 * kib;
       using source = pattern(device, 2 * half, 11);
@@ -182,12 +183,23 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
       }
       // Two buffers: the second lies behind the first on both sides.
       const bases = [0, half, 0, half];
-      using table = upload(stream, Float64Array.from([...destinations, ...sources, ...lengths, ...bases]));
+      const firstTiles = [0];
+      for (const length of lengths) firstTiles.push(firstTiles.at(-1)! + tilesOf(length));
+      using table = upload(
+        stream,
+        Float64Array.from([...bases, ...destinations, ...sources, ...lengths, ...firstTiles]),
+      );
+      const [destinationBases, sourceBases, rest] = [table.address, table.address + 16, table.address + 32];
       const [runs, row] = [lengths.length, lengths.length * 8];
-      const [destination, source_, length] = [table.address, table.address + row, table.address + 2 * row];
-      const [destinationBases, sourceBases] = [table.address + 3 * row, table.address + 3 * row + 16];
-      const all = { destination, source: source_, length, runs, destinationBases, sourceBases, buffers: 2 };
-      kernels.copyRuns(stream, all, Math.max(...lengths));
+      const [destination, source_, length, firstTile] = [0, 1, 2, 3].map((column) => rest + column * row) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      const columns = { destination, source: source_, length, firstTile, destinationBases, sourceBases };
+      const all = { ...columns, runs, tiles: firstTiles.at(-1)!, buffers: 2 };
+      kernels.copyRuns(stream, all, { longest: Math.max(...lengths), far });
       expect(download(stream, to)).toEqual(expected);
     });
 
@@ -217,7 +229,7 @@ export function describeDevice(title: string, ground: () => Ground, skip: boolea
       ];
       kernels.copyRows(
         stream,
-        { destination, source: source_, length: 0, runs, destinationBases: bases, sourceBases: bases + 8, buffers: 1 },
+        { destination, source: source_, runs, destinationBases: bases, sourceBases: bases + 8, buffers: 1 },
         { rows, rowBytes, destinationPitch, sourcePitch },
       );
       expect(download(stream, to)).toEqual(expected);

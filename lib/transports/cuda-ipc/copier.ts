@@ -1,7 +1,9 @@
 import type { QueuedBatch } from "../pairs/index.ts";
+import type { OutboundEnd } from "../transport.ts";
 
 /** Moves pages in numbered turns, in order; several may be under way. */
 export interface Copier {
+  readonly repeatsGroups: NonNullable<OutboundEnd["repeatsGroups"]>;
   /** Whether another turn may be begun. */
   readonly ready: boolean;
   /** The number of the turn begun last. */

@@ -51,11 +51,15 @@ export class GpuWriter implements PageWriter {
       this.#scratch = bases[0]!;
       this.destinationBases = Float64Array.from(bases.slice(1));
       const [source, destination] = [gpus.side(device), gpus.side(target)];
-      this.#copier = staged ? new StagedCopier(source, destination, options) : new PeerCopier(source, options);
+      this.#copier = staged ? new StagedCopier(source, destination, options) : new PeerCopier(source, target, options);
     } catch (error) {
       this.#unmap();
       throw error;
     }
+  }
+
+  get repeatsGroups(): boolean {
+    return this.#copier.repeatsGroups;
   }
 
   get ready(): boolean {

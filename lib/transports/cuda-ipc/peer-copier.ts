@@ -1,4 +1,4 @@
-import type { Event } from "../../../cuda/index.ts";
+import type { Device, Event } from "../../../cuda/index.ts";
 import { type CopySide, RunCopier, type RunCopierOptions, RunSlot, TABLE_RUNS } from "../gpu/index.ts";
 import type { QueuedBatch } from "../pairs/index.ts";
 import type { Copier } from "./copier.ts";
@@ -6,7 +6,7 @@ import { type Turn, Turns } from "./turns.ts";
 
 const TURNS = 4;
 /** A fraction of a millisecond over NVLink. */
-const TURN_BYTES = 256 * 1024 * 1024;
+const TURN_BYTES = 64 * 1024 * 1024;
 
 class PeerTurn extends RunSlot implements Turn {
   readonly done: Event;
@@ -22,13 +22,18 @@ class PeerTurn extends RunSlot implements Turn {
   }
 }
 
-/** Straight from this GPU's memory into the other's, or into other pages of the same. */
+/**
+ * Straight from this GPU's memory into the other's, or into other pages of the same. Turns go to two streams in turn, so that
+ * one begins where the one before it thins out.
+ */
 export class PeerCopier implements Copier {
-  readonly #runs: RunCopier;
+  readonly repeatsGroups = true;
+  readonly #copiers: readonly [RunCopier, RunCopier];
   readonly #turns: Turns<PeerTurn>;
 
-  constructor(side: CopySide, options: RunCopierOptions) {
-    this.#runs = new RunCopier(side, options);
+  constructor(side: CopySide, target: Device, options: RunCopierOptions) {
+    const open = () => new RunCopier(side, options, target !== side.device);
+    this.#copiers = [open(), open()];
     this.#turns = new Turns(Array.from({ length: TURNS }, () => new PeerTurn(side)));
   }
 
@@ -47,14 +52,15 @@ export class PeerCopier implements Copier {
   begin({ pages }: QueuedBatch): number {
     const range = pages.takeGroup(TABLE_RUNS, TURN_BYTES);
     if (range === undefined) return this.#turns.begun;
-    return this.#turns.launch(this.#runs.stream, (turn) => {
+    const copier = this.#copiers[this.#turns.begun & 1]!;
+    return this.#turns.launch(copier.stream, (turn) => {
       turn.table.take(range);
-      this.#runs.submit(turn);
+      copier.submit(turn);
     });
   }
 
   close(): void {
-    this.#runs.close();
+    for (const copier of this.#copiers) copier.close();
     this.#turns.close();
   }
 }

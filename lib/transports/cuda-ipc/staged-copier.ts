@@ -49,13 +49,14 @@ class StagedTurn implements Turn {
  * from it on the destination's, one piece filled while others are emptied. Every byte crosses the host once.
  */
 export class StagedCopier implements Copier {
+  readonly repeatsGroups = false;
   readonly #in: RunCopier;
   readonly #out: RunCopier;
   readonly #turns: Turns<StagedTurn>;
 
   constructor(source: CopySide, destination: CopySide, options: RunCopierOptions) {
-    this.#in = new RunCopier(source, options);
-    this.#out = new RunCopier(destination, options);
+    this.#in = new RunCopier(source, options, true);
+    this.#out = new RunCopier(destination, options, true);
     this.#turns = new Turns(Array.from({ length: TURNS }, () => new StagedTurn(source, destination)));
   }
 

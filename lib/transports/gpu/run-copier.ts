@@ -1,17 +1,6 @@
-import {
-  copy,
-  CopyBatch,
-  type CopyKernels,
-  type Device,
-  type DeviceMemory,
-  type Event,
-  type Stream,
-} from "../../../cuda/index.ts";
+import { copy, CopyBatch, type CopyKernels, type Device, type DeviceMemory, type Stream } from "../../../cuda/index.ts";
 import type { CopySide } from "./gpus.ts";
 import { foldRows, RunTable, TABLE_BYTES, TABLE_RUNS } from "./run-table.ts";
-
-/** Tables up to this size are read by the kernel where they are, over PCIe; larger ones are copied to the device first. */
-const DIRECT_BYTES = 2048;
 
 export interface RunCopierOptions {
   /** Runs shorter than this on average are copied by a kernel, longer ones by the copy engines. */
@@ -23,18 +12,15 @@ export class RunSlot {
   readonly table: RunTable;
   /** The table again, on the device. */
   readonly mirror: DeviceMemory;
-  readonly uploaded: Event;
 
   constructor(device: Device) {
     this.table = new RunTable(device);
     this.mirror = device.allocate(TABLE_BYTES);
-    this.uploaded = device.createEvent();
   }
 
   close(): void {
     this.table.close();
     this.mirror.close();
-    this.uploaded.close();
   }
 }
 
@@ -42,42 +28,38 @@ export class RunSlot {
 export class RunCopier {
   readonly device: Device;
   readonly stream: Stream;
-  /** Tables go to the device while earlier kernels run. */
-  readonly #uploads: Stream;
   readonly #kernels: CopyKernels | undefined;
-  readonly #options: RunCopierOptions;
+  readonly #kernelBelowBytes: number;
+  readonly #far: boolean;
   readonly #batch = new CopyBatch(TABLE_RUNS);
 
-  constructor({ device, kernels }: CopySide, options: RunCopierOptions) {
+  /** @param far one side of the copies is not this device's memory */
+  constructor({ device, kernels }: CopySide, { kernelBelowBytes }: RunCopierOptions, far: boolean) {
     this.device = device;
     this.stream = device.createStream();
-    this.#uploads = device.createStream();
     this.#kernels = kernels;
-    this.#options = options;
+    this.#kernelBelowBytes = kernelBelowBytes;
+    this.#far = far;
   }
 
-  submit({ table, mirror, uploaded }: RunSlot): void {
+  submit({ table, mirror }: RunSlot): void {
     const kernels = this.#kernels;
     if (table.runs === 0) return;
-    if (!kernels || table.bytes >= table.runs * table.buffers * this.#options.kernelBelowBytes)
-      return this.#copy(table);
+    if (!kernels || table.bytes >= table.runs * table.buffers * this.#kernelBelowBytes) return this.#copy(table);
     const rows = foldRows(table);
     let { address } = table.memory;
-    if (table.byteLength > DIRECT_BYTES) {
+    // A table of one run is read where it is, over PCIe, for less than its copy would take.
+    if (table.runs > 1) {
       address = mirror.address;
-      copy(this.#uploads, mirror.slice(0, table.byteLength), table.memory.slice(0, table.byteLength));
-      uploaded.record(this.#uploads);
-      this.stream.waitFor(uploaded);
-      mirror.usedOn(this.stream);
+      copy(this.stream, mirror.slice(0, table.byteLength), table.memory.slice(0, table.byteLength));
     } else {
       table.memory.usedOn(this.stream);
     }
-    if (rows) kernels.copyRows(this.stream, { ...table.at(address), runs: rows.blocks }, rows);
-    else kernels.copyRuns(this.stream, table.at(address), table.longest);
+    if (rows) kernels.copyRows(this.stream, { ...table.at(address), runs: rows.blocks }, rows, this.#far);
+    else kernels.copyRuns(this.stream, table.at(address), { longest: table.longest, far: this.#far });
   }
 
   close(): void {
-    this.#uploads.close();
     this.stream.close();
   }
 

@@ -1,10 +1,13 @@
-import type { Device, PinnedMemory } from "../../../cuda/index.ts";
+import { type Device, type PinnedMemory, type RunTable as DeviceTable, tilesOf } from "../../../cuda/index.ts";
 import type { GroupRange } from "../pairs/index.ts";
 
 /** Runs and buffers that one turn may have. */
 export const TABLE_RUNS = 4096;
 export const TABLE_BUFFERS = 1024;
-export const TABLE_BYTES = (3 * TABLE_RUNS + 2 * TABLE_BUFFERS) * 8;
+/** Columns of the runs; the last has one entry more than there are runs. */
+const COLUMNS = 4;
+const LONGEST = TABLE_RUNS + 1;
+export const TABLE_BYTES = (COLUMNS * LONGEST + 2 * TABLE_BUFFERS) * 8;
 
 /**
  * What one turn copies, in pinned memory, in the form in which plans have it and copy kernels take it: runs in offsets,
@@ -14,9 +17,11 @@ export class RunTable {
   readonly memory: PinnedMemory;
   readonly #words: Float64Array;
   /** Words from column to column of the runs. */
-  #stride = TABLE_RUNS;
+  #stride = LONGEST;
   runs = 0;
   buffers = 1;
+  /** Of all runs in one buffer. */
+  tiles = 0;
   /** Bytes of all runs in all buffers, and of the longest run. */
   bytes = 0;
   longest = 0;
@@ -39,31 +44,30 @@ export class RunTable {
   }
 
   get destinationBases(): Float64Array {
-    return this.#words.subarray(3 * this.#stride, 3 * this.#stride + this.buffers);
+    return this.#words.subarray(COLUMNS * this.#stride, COLUMNS * this.#stride + this.buffers);
   }
 
   get sourceBases(): Float64Array {
-    return this.#words.subarray(3 * this.#stride + this.buffers, 3 * this.#stride + 2 * this.buffers);
+    return this.#words.subarray(COLUMNS * this.#stride + this.buffers, COLUMNS * this.#stride + 2 * this.buffers);
   }
 
   /** Bytes from the table's beginning that are in use. */
   get byteLength(): number {
-    return (3 * this.#stride + 2 * this.buffers) * 8;
+    return (COLUMNS * this.#stride + 2 * this.buffers) * 8;
   }
 
   /** Where the columns are if the table is at `address`. */
-  at(address: number) {
-    const { runs, buffers } = this;
-    const [source, length, bases] = [1, 2, 3].map((column) => address + column * this.#stride * 8) as [
-      number,
-      number,
-      number,
-    ];
+  at(address: number): DeviceTable {
+    const { runs, buffers, tiles } = this;
+    const column = (index: number): number => address + index * this.#stride * 8;
+    const bases = column(COLUMNS);
     return {
       destination: address,
-      source,
-      length,
+      source: column(1),
+      length: column(2),
+      firstTile: column(3),
       runs,
+      tiles,
       destinationBases: bases,
       sourceBases: bases + buffers * 8,
       buffers,
@@ -72,7 +76,8 @@ export class RunTable {
 
   /** Takes part of a plan. */
   take({ one, from, to, sourceBases, destinationBases }: GroupRange): void {
-    this.runs = this.#stride = to - from;
+    this.runs = to - from;
+    this.#stride = this.runs + 1;
     this.buffers = sourceBases.length;
     this.destination.set(one.destination.subarray(from, to));
     this.source.set(one.segmentSource.subarray(from, to));
@@ -80,26 +85,31 @@ export class RunTable {
     this.length.set(length);
     this.destinationBases.set(destinationBases);
     this.sourceBases.set(sourceBases);
-    this.bytes = this.longest = 0;
-    for (let i = 0; i < length.length; i++) {
-      this.bytes += length[i]! * this.buffers;
-      if (length[i]! > this.longest) this.longest = length[i]!;
-    }
+    this.bytes = this.longest = this.tiles = 0;
+    for (let run = 0; run < length.length; run++) this.#count(run, length[run]!);
+    this.bytes *= this.buffers;
   }
 
   /** Makes it a table of runs at whole addresses, to be {@link add}ed. */
   clear(): void {
-    this.runs = this.bytes = this.longest = 0;
+    this.runs = this.bytes = this.longest = this.tiles = 0;
     this.buffers = 1;
-    this.#stride = TABLE_RUNS;
-    this.#words[3 * TABLE_RUNS] = this.#words[3 * TABLE_RUNS + 1] = 0;
+    this.#stride = LONGEST;
+    this.destinationBases[0] = this.sourceBases[0] = 0;
   }
 
   add(source: number, destination: number, byteLength: number): void {
     const run = this.runs++;
     this.#words[run] = destination;
-    this.#words[TABLE_RUNS + run] = source;
-    this.#words[2 * TABLE_RUNS + run] = byteLength;
+    this.#words[LONGEST + run] = source;
+    this.#words[2 * LONGEST + run] = byteLength;
+    this.#count(run, byteLength);
+  }
+
+  #count(run: number, byteLength: number): void {
+    const first = 3 * this.#stride + run;
+    this.#words[first] = this.tiles;
+    this.#words[first + 1] = this.tiles += tilesOf(byteLength);
     this.bytes += byteLength;
     if (byteLength > this.longest) this.longest = byteLength;
   }

@@ -83,6 +83,10 @@ export class OutboundPair implements OutboundEnd {
     return this.#writer?.destinationBases;
   }
 
+  get repeatsGroups(): boolean {
+    return this.#writer?.repeatsGroups ?? false;
+  }
+
   confirm(): void {
     this.#confirmed = true;
   }

@@ -1,4 +1,5 @@
 import type { QueuedBatch, SegmentSink } from "../pairs/index.ts";
+import type { OutboundEnd } from "../transport.ts";
 import type { Region } from "./frames.ts";
 
 /**
@@ -10,6 +11,7 @@ export interface PageWriter {
   readonly how?: string;
   /** Where each of the receiver's buffers stands seen from here; undefined: at the receiver's own addresses. */
   readonly destinationBases: Float64Array | undefined;
+  readonly repeatsGroups?: OutboundEnd["repeatsGroups"];
   /** Puts bytes into the scratch place of the handshake: they are there when this returns. */
   writeScratch(source: number, byteLength: number): void;
   /** Whether another turn may be begun. */

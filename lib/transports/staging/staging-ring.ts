@@ -61,7 +61,7 @@ export class StagingRing {
   readonly #all: readonly Piece[];
 
   constructor(side: CopySide) {
-    this.#copier = new RunCopier(side, { kernelBelowBytes: KERNEL_BELOW_BYTES });
+    this.#copier = new RunCopier(side, { kernelBelowBytes: KERNEL_BELOW_BYTES }, true);
     this.#all = Array.from({ length: PIECES }, () => new Piece(side));
     this.#free = [...this.#all];
   }

@@ -62,12 +62,12 @@ static bool element(uint64_t table, uint64_t i, int device, double *value) {
 
 // The parameters of each kernel, as the compiler packs them.
 typedef struct {
-  uint64_t destination, source, length, destination_bases, source_bases;
+  uint64_t destination, source, length, first_tile, destination_bases, source_bases;
   uint32_t runs, buffers;
 } Table;
 typedef struct {
   Table table;
-  uint32_t lanes, tile;
+  uint32_t tiles, lanes;
 } Runs;
 typedef struct {
   Table table;
