@@ -18,6 +18,14 @@ mount_root() {
   $busybox mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work root /root
 }
 
+# An Ethernet device under the name net$1, and an RDMA device on it.
+add_rail() {
+  $busybox ip link set "$2" name "net$1"
+  $busybox ip link set "net$1" mtu 4200 up
+  $busybox ip address add "$3/24" dev "net$1"
+  $busybox chroot /root rdma link add "rxe$1" type rxe netdev "net$1"
+}
+
 # Silent when all went well: the guest program takes every line for a complaint.
 set_up() {
   $busybox mkdir -p /root/dev/pts /root/dev/shm /root/lib/modules
@@ -33,10 +41,9 @@ set_up() {
 
   load device.order
   $busybox ip link set lo up
-  $busybox ip link set "$KVWIRE_NIC" name net0
-  $busybox ip link set net0 mtu 4200 up
-  $busybox ip address add "$KVWIRE_ADDRESS/24" dev net0
-  $busybox chroot /root rdma link add rxe0 type rxe netdev net0
+  [ -d "/root/sys/class/net/${KVWIRE_NIC}1" ] || $busybox chroot /root ip link add "${KVWIRE_NIC}1" type dummy
+  add_rail 0 "${KVWIRE_NIC}0" "$KVWIRE_ADDRESS"
+  add_rail 1 "${KVWIRE_NIC}1" "$KVWIRE_SECOND_ADDRESS"
 }
 
 $busybox mkdir -p /proc /sys /dev /lower /upper /root /sbin

@@ -84,7 +84,8 @@ export class Machine {
       KVWIRE_NAME: name,
       KVWIRE_ADDRESS: address,
       KVWIRE_HOSTS: hosts.map((host) => `${host.address}=${host.name}`).join(","),
-      KVWIRE_NIC: hardware.link.kind === "alone" ? "dummy0" : "eth0",
+      KVWIRE_SECOND_ADDRESS: address.replace("10.77.", "10.78."),
+      KVWIRE_NIC: hardware.link.kind === "alone" ? "dummy" : "eth",
     };
     const machine = new Machine(name, address, qemuCommand(kernel, initramfs, hardware, variables));
     const timer = setTimeout(() => machine.#give(`no word from ${name} within ${bootTimeoutMs} ms`), bootTimeoutMs);

@@ -54,9 +54,14 @@ export function qemuCommand(
   ];
 }
 
+/** Two networks between the same two machines: each has two ports. */
 function linkArguments({ link, number }: Hardware): string[] {
   if (link.kind === "alone") return [];
-  const ends = `local.type=unix,local.path=${link.own},remote.type=unix,remote.path=${link.peer}`;
-  const mac = `52:54:00:6b:76:${number.toString(16).padStart(2, "0")}`;
-  return ["-netdev", `dgram,id=link,${ends}`, "-device", `virtio-net-pci,netdev=link,mac=${mac},romfile=`];
+  return [0, 1].flatMap((network) => {
+    const path = (end: string): string => `${end}-${network}`;
+    const ends = `local.type=unix,local.path=${path(link.own)},remote.type=unix,remote.path=${path(link.peer)}`;
+    const mac = `52:54:00:6b:7${6 + network}:${number.toString(16).padStart(2, "0")}`;
+    const device = `virtio-net-pci,netdev=link${network},mac=${mac},romfile=`;
+    return ["-netdev", `dgram,id=link${network},${ends}`, "-device", device];
+  });
 }

@@ -1,13 +1,21 @@
 import { z } from "zod";
 
-export const PROTOCOL_VERSION = 1;
-const MAX_LANES = 64;
+export const PROTOCOL_VERSION = 2;
+export const MAX_LANES = 64;
 
 const u24 = z.int().min(0).max(0xff_ffff);
 const u32 = z.int().min(0).max(0xffff_ffff);
 const address = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
-const laneSchema = z.object({ rail: z.int().min(0), queuePair: u24, packetSequence: u24 });
+/** The two ends of a lane have the same `place`; each side's rails take turns by it. */
+const laneSchema = z.object({
+  place: z
+    .int()
+    .min(0)
+    .max(MAX_LANES - 1),
+  queuePair: u24,
+  packetSequence: u24,
+});
 
 const railSchema = z.object({
   linkLayer: z.string(),
@@ -22,12 +30,13 @@ const railSchema = z.object({
 });
 export type RailAddress = z.infer<typeof railSchema>;
 
-const lanes = z.array(laneSchema).min(1).max(MAX_LANES);
+const lanes = z
+  .array(laneSchema)
+  .min(1)
+  .max(MAX_LANES)
+  .refine((all) => new Set(all.map(({ place }) => place)).size === all.length, "two queue pairs in one place");
 /** How many messages each lane takes ahead. */
-const receives = z.int().min(8).max(0xffff);
-
-const onRails = (data: { lanes: readonly { rail: number }[]; rails: readonly unknown[] }): boolean =>
-  data.lanes.every(({ rail }) => rail < data.rails.length);
+const receives = z.int().min(8).max(0xff);
 
 /** Decode → prefill, in `connect`: who it is, and what may be written to by which key. */
 export const offerSchema = z.union([
@@ -42,16 +51,20 @@ export const offerSchema = z.union([
       rails: z.array(railSchema.extend({ keys: z.array(u32) })).min(1),
       ranges: z.array(z.object({ address, byteLength: address })),
     })
-    .refine(onRails, "a queue pair on a rail that is not there")
     .refine(({ rails, ranges }) => rails.every(({ keys }) => keys.length === ranges.length), "one key for each range"),
 ]);
+export type Offer = Extract<z.infer<typeof offerSchema>, { host: string }>;
 
-/** Prefill → decode, in `accept`: lane i is the other end of the offer's lane i. */
-export const endpointSchema = z
-  .object({
-    version: z.literal(PROTOCOL_VERSION),
-    receives,
-    lanes,
-    rails: z.array(railSchema).min(1),
-  })
-  .refine(onRails, "a queue pair on a rail that is not there");
+/** Prefill → decode, in `accept`: the other ends of the offer's lanes, or of some where prefill has not all. */
+export const endpointSchema = z.object({
+  version: z.literal(PROTOCOL_VERSION),
+  receives,
+  lanes,
+  rails: z.array(railSchema).min(1),
+});
+export type Endpoint = z.infer<typeof endpointSchema>;
+
+/** The rail of a place: one of a side's rails, in turn. */
+export function railOf<T>(rails: readonly T[], place: number): T {
+  return rails[place % rails.length]!;
+}

@@ -1,5 +1,6 @@
 import type { Alarms } from "./alarms.ts";
-import type { Lane, LaneEvents } from "./lane.ts";
+import type { Lane } from "./lane.ts";
+import type { LaneEvents } from "./lane-events.ts";
 import { MessageType } from "./messages.ts";
 
 const PATIENCE_MS = 1_000;
@@ -20,7 +21,7 @@ export class Farewell {
         lane.close();
       };
       lane.events = new Deaf(close);
-      lane.say(MessageType.BYE, 0, { pending: 0, landed: close });
+      lane.say({ type: MessageType.BYE }, { pending: 0, landed: close });
     }
   }
 }
@@ -36,4 +37,5 @@ class Deaf implements LaneEvents {
   heard(): void {}
   message(): void {}
   notified(): void {}
+  faltered(): void {}
 }

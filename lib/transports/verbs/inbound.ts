@@ -2,13 +2,20 @@ import type { KVTransferError } from "../../errors.ts";
 import type { PairErrors } from "../pairs/index.ts";
 import type { InboundEnd, InboundEvents, RoomTag, TransportData } from "../transport.ts";
 import type { Alarms } from "./alarms.ts";
-import { endpointSchema } from "./endpoint.ts";
+import { Arrivals, MAX_ROUNDS } from "./arrivals.ts";
+import { type Endpoint, endpointSchema, MAX_LANES, railOf } from "./endpoint.ts";
 import { laneFailure } from "./failure.ts";
-import type { Lane, LaneEvents } from "./lane.ts";
-import { type Message, MessageType } from "./messages.ts";
+import { Fences } from "./fences.ts";
+import type { Lane } from "./lane.ts";
+import type { LaneEvents } from "./lane-events.ts";
+import { LaneSet } from "./lane-set.ts";
+import { type Message, MessageType, packQueuePair, unpackQueuePair } from "./messages.ts";
+import { Rejoin } from "./rejoin.ts";
 
-/** A sender that is heard of, but does not answer, is given this many times the grace. */
-const PATIENCE = 5;
+/** A queue pair in the error state has nothing more to report within this. */
+const DRAIN_MS = 2_000;
+/** A lane that was offered has proven its path within this. */
+const JOIN_MS = 5_000;
 
 export interface InboundSetup {
   readonly errors: PairErrors;
@@ -16,97 +23,105 @@ export interface InboundSetup {
   readonly alarms: Alarms;
   readonly now: () => number;
   readonly fenceGraceMs: number;
+  readonly rejoinMs: number;
+  /** How many lanes a whole pair has. */
+  readonly places: number;
+  /** As many of them as can be had now, one at least. */
   openLanes(events: LaneEvents): readonly Lane[];
+  /** @throws where it cannot be had. */
+  openLane(events: LaneEvents, name: { readonly id: number; readonly place: number }): Lane;
   describeOffer(lanes: readonly Lane[]): TransportData;
   /** Says good-bye, then closes. */
   dismiss(lanes: readonly Lane[]): void;
 }
 
-interface ExpectedRoom {
-  /** Lanes that have written all they had for it. */
-  lanes: number;
-  totalBytes: number;
-}
-
-interface RevokedRoom {
-  readonly since: number;
-  /** Lanes that write no more for it. */
-  lanes: number;
+/** The sender has said that it writes no more on a lane. */
+interface Question {
+  /** Where it was said: the answer is sure to be heard there, or the question to be repeated. */
+  readonly by: Lane;
+  readonly written: boolean;
 }
 
 /**
  * The receiver's end of a verbs pair. The device places the bytes; completions tell this side what has arrived. A room is
- * fenced when every lane has said so behind its last write for it, or when the queue pairs are destroyed.
+ * fenced when every lane has said so behind its last write for it, or when the queue pairs are destroyed. A lane that fails
+ * is taken out while others are there, and tried again after a while.
  */
 export class VerbsInbound implements InboundEnd, LaneEvents {
   readonly offer: TransportData;
   readonly #setup: InboundSetup;
-  readonly #lanes: readonly Lane[];
-  readonly #expected = new Map<RoomTag, ExpectedRoom>();
-  readonly #revoked = new Map<RoomTag, RevokedRoom>();
+  readonly #lanes = new LaneSet();
+  readonly #arrivals = new Arrivals();
+  readonly #fences = new Fences();
+  readonly #rejoin: Rejoin;
   #state: "offered" | "greeting" | "connected" | "over" = "offered";
+  #remote: Endpoint | undefined;
   #heardAt = 0;
   #stopGrace: (() => void) | undefined;
+  #nextLane = MAX_LANES;
+  /** Lanes that were given up here, and of which the sender has not said that it is done with them. */
+  readonly #unanswered = new Set<number>();
+  /** Lanes that the sender is done with; it waits for an answer. */
+  readonly #asked = new Map<number, Question>();
+  #hasLostLanes = false;
 
   /** @throws {VerbsError} where the device has no queue pair to give. */
   constructor(setup: InboundSetup) {
     this.#setup = setup;
-    this.#lanes = setup.openLanes(this);
-    this.offer = setup.describeOffer(this.#lanes);
+    for (const lane of setup.openLanes(this)) this.#lanes.joining.add(lane);
+    this.#rejoin = new Rejoin(setup.alarms, setup.now, setup.rejoinMs, (place) => this.#offerAgain(place));
+    this.offer = setup.describeOffer(this.#lanes.open);
   }
 
   get unfenced(): number {
-    return this.#revoked.size;
+    return this.#fences.size;
   }
 
-  accept(endpoint: unknown): void {
-    const { errors, events } = this.#setup;
+  accept(data: unknown): void {
+    const { errors } = this.#setup;
     if (this.#state !== "offered") throw errors.protocol("accept", `accepted while ${this.#state}`);
-    const { lanes, rails, receives } = errors.parse(endpointSchema, endpoint, "accept");
-    if (lanes.length !== this.#lanes.length) {
-      throw errors.protocol("accept", `expected ${this.#lanes.length} queue pairs, not ${lanes.length}`);
+    const remote = errors.parse(endpointSchema, data, "accept");
+    const offered = new Map(this.#lanes.open.map((lane) => [lane.place, lane]));
+    if (remote.lanes.some(({ place }) => !offered.has(place))) {
+      throw errors.protocol("accept", "a queue pair in a place that was not offered");
     }
+    this.#remote = remote;
     this.#state = "greeting";
-    for (const [index, lane] of this.#lanes.entries()) {
-      const { rail, queuePair, packetSequence } = lanes[index]!;
-      lane.connect({ queuePair, packetSequence, address: rails[rail]!, receives });
+    for (const { place, queuePair, packetSequence } of remote.lanes) {
+      offered.get(place)!.connect({ queuePair, packetSequence, address: railOf(remote.rails, place) }, remote.receives);
     }
-    // The acknowledgement of the first message proves that the path works, before any room depends on it.
-    let greeted = 0;
-    for (const lane of this.#lanes) {
-      const landed = (): void => {
-        if (++greeted < this.#lanes.length || this.#state !== "greeting") return;
-        this.#state = "connected";
-        events.connected();
-      };
-      lane.say(MessageType.HELLO, 0, { pending: 0, landed });
+    const taken = new Set(remote.lanes.map(({ place }) => place));
+    for (const [place, lane] of offered) {
+      if (taken.has(place)) this.#greet(lane);
+      else if (this.#lanes.remove(lane)) lane.close();
     }
   }
 
   expect(tag: RoomTag): void {
-    this.#expected.set(tag, { lanes: 0, totalBytes: 0 });
+    this.#arrivals.expect(tag);
   }
 
   forget(tag: RoomTag): void {
-    this.#expected.delete(tag);
+    this.#arrivals.forget(tag);
   }
 
   revoke(tag: RoomTag): boolean {
-    if (!this.#expected.delete(tag) || this.#state === "over") return true;
-    this.#revoked.set(tag, { since: this.#setup.now(), lanes: 0 });
-    this.#lanes[0]!.say(MessageType.REVOKE, tag);
-    // Saying it may have found the queue pair broken, which has fenced everything.
-    if (!this.#revoked.has(tag)) return true;
-    this.#stopGrace ??= this.#setup.alarms.after(this.#setup.fenceGraceMs, () => this.#onGrace());
+    if (!this.#arrivals.forget(tag) || this.#state === "over") return true;
+    const { now, alarms, fenceGraceMs } = this.#setup;
+    this.#fences.add(tag, now(), [...this.#lanes.open, ...this.#lanes.leaving]);
+    this.#lanes.voice?.say({ type: MessageType.REVOKE, tag });
+    // Saying it may have found the last queue pair broken, which has fenced everything.
+    if (!this.#fences.has(tag)) return true;
+    this.#stopGrace ??= alarms.after(fenceGraceMs, () => this.#onGrace());
     return false;
   }
 
   close(): void {
     if (this.#state === "over") return;
-    const quiet = this.#state === "connected" && this.#expected.size === 0 && this.#revoked.size === 0;
+    const quiet = this.#state === "connected" && this.#arrivals.size === 0 && this.#fences.size === 0;
+    const live = quiet ? this.#lanes.live.splice(0) : [];
     this.#end();
-    if (quiet) this.#setup.dismiss(this.#lanes);
-    else for (const lane of this.#lanes) lane.close();
+    this.#setup.dismiss(live);
   }
 
   // What lanes report.
@@ -116,56 +131,176 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     this.#setup.events.heard();
   }
 
-  message(_: Lane, { type, tag, value }: Message): void {
+  message(lane: Lane, { type, tag, value, lanes }: Message): void {
+    const { errors } = this.#setup;
     switch (type) {
       case MessageType.ALIVE:
         return;
-      case MessageType.TOTAL: {
-        const room = this.#expected.get(tag);
-        if (room) room.totalBytes = value;
-        return;
-      }
       case MessageType.FENCED:
-        return this.#onFenced(tag);
+        if (this.#fences.release(tag, lane)) this.#setup.events.fenced(tag);
+        return;
+      case MessageType.DOWN:
+        return this.#onDown(tag, { by: lane, written: value !== 0 });
+      case MessageType.ACCEPT:
+        return this.#onAccept(tag, lanes, value);
       case MessageType.BYE:
-        return this.#lose(this.#setup.errors.lost("receive", "the peer has closed the pair"));
+        return this.#lose(errors.lost("receive", "the peer has closed the pair"));
       default:
-        this.#lose(this.#setup.errors.protocol("receive", `unexpected message of type ${type}`));
+        this.#lose(errors.protocol("receive", `unexpected message of type ${type}`));
     }
   }
 
-  notified(_: Lane, tag: RoomTag): void {
-    const room = this.#expected.get(tag);
-    if (!room) {
-      // The sender had written the last byte before it heard that the room was taken back.
-      if (this.#revoked.has(tag)) return;
-      return this.#lose(this.#setup.errors.protocol("receive", `a write for room tag ${tag}, which is not expected`));
+  notified(lane: Lane, tag: RoomTag): void {
+    const { errors } = this.#setup;
+    const total = lane.announced;
+    if (total?.tag !== tag) return this.#lose(errors.protocol("receive", `no total ahead of room tag ${tag}`));
+    if (this.#arrivals.tell(lane, tag, total)) return this.#arrive(tag);
+    // The sender had written the last byte before it heard that the room was taken back, or was asked for once more.
+    if (this.#fences.has(tag) || this.#hasLostLanes) return;
+    this.#lose(errors.protocol("receive", `a write for room tag ${tag}, which is not expected`));
+  }
+
+  failed(lane: Lane, status: string, message: string): void {
+    if (this.#state === "over") return;
+    const greeting = this.#state === "greeting" && this.#lanes.joining.size > 1;
+    if (greeting || this.#lanes.hasOther(lane)) this.#drop(lane);
+    else this.#lose(laneFailure(this.#setup.errors, "receive", status, message));
+  }
+
+  faltered(lane: Lane): void {
+    if (this.#state === "connected" && this.#lanes.hasOtherRail(lane)) this.#drop(lane);
+  }
+
+  // Lanes that come and go.
+
+  /** The acknowledgement of the first message proves that the path works, before any room depends on it. */
+  #greet(lane: Lane): void {
+    lane.say({ type: MessageType.HELLO }, { pending: 0, landed: () => this.#join(lane) });
+  }
+
+  #join(lane: Lane): void {
+    if (!this.#lanes.join(lane)) return;
+    if (this.#lanes.voice === lane) this.#repeat();
+    this.#answer();
+    this.#connectIfGreeted();
+  }
+
+  #connectIfGreeted(): void {
+    if (this.#state !== "greeting" || this.#lanes.joining.size > 0 || this.#lanes.live.length === 0) return;
+    this.#state = "connected";
+    for (let place = 0; place < this.#setup.places; place++) {
+      if (!this.#lanes.holds(place)) this.#rejoin.schedule(place);
     }
-    if (++room.lanes < this.#lanes.length) return;
-    this.#expected.delete(tag);
-    this.#setup.events.arrived(tag, room.totalBytes);
+    this.#setup.events.connected();
   }
 
-  failed(_: Lane, status: string, message: string): void {
-    this.#lose(laneFailure(this.#setup.errors, "receive", status, message));
+  /** Takes a lane out of use; the others go on. */
+  #drop(lane: Lane): void {
+    if (!this.#lanes.remove(lane)) return;
+    const { alarms, errors } = this.#setup;
+    this.#hasLostLanes = true;
+    this.#lanes.leaving.add(lane);
+    if (!this.#asked.has(lane.id)) this.#unanswered.add(lane.id);
+    const stop = alarms.after(DRAIN_MS, () => {
+      if (this.#lanes.leaving.has(lane)) this.#lose(errors.lost("receive", "a failed queue pair does not let go"));
+    });
+    lane.drain(() => {
+      stop();
+      if (this.#lanes.leaving.delete(lane)) this.#onClosed(lane);
+    });
   }
 
-  #onFenced(tag: RoomTag): void {
-    const room = this.#revoked.get(tag);
-    if (!room || ++room.lanes < this.#lanes.length) return;
-    this.#revoked.delete(tag);
-    this.#setup.events.fenced(tag);
+  #onClosed(lane: Lane): void {
+    for (const tag of this.#fences.releaseAll(lane)) this.#setup.events.fenced(tag);
+    if (this.#state === "connected") this.#rejoin.schedule(lane.place);
+    // What was said on it may not have been heard.
+    this.#repeat();
+    this.#answer();
+    this.#connectIfGreeted();
+  }
+
+  #repeat(): void {
+    const { voice } = this.#lanes;
+    for (const tag of this.#unanswered) voice?.say({ type: MessageType.DOWN, tag });
+    for (const tag of this.#fences.tags) voice?.say({ type: MessageType.REVOKE, tag });
+  }
+
+  /** The sender writes no more on a lane. */
+  #onDown(id: number, question: Question): void {
+    this.#unanswered.delete(id);
+    this.#asked.set(id, question);
+    const lane = this.#lanes.find(id);
+    if (lane && !this.#lanes.hasOther(lane)) {
+      return this.#lose(this.#setup.errors.lost("receive", "the peer has given up the last queue pair"));
+    }
+    if (lane) this.#drop(lane);
+    this.#answer();
+  }
+
+  /**
+   * Once nothing more can come by the lanes that were given up, what has not come is asked for again. The sender writes
+   * it anew only then, so that no room is written to that has been whole, and released, in the meantime.
+   */
+  #answer(): void {
+    if (this.#lanes.leaving.size > 0) return;
+    for (const tag of this.#arrivals.whole()) this.#arrive(tag);
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    const missing = asked.some(([, { written }]) => written) ? this.#arrivals.restart() : [];
+    if (missing.some(({ round }) => round > MAX_ROUNDS)) {
+      return this.#lose(this.#setup.errors.lost("receive", "queue pairs fail all the time"));
+    }
+    for (const [lane, questions] of Map.groupBy(asked, ([, { by }]) => by)) {
+      for (const { tag, round } of missing) lane.say({ type: MessageType.RESEND, tag, round });
+      for (const [tag] of questions) lane.say({ type: MessageType.CLOSED, tag });
+    }
+  }
+
+  #offerAgain(place: number): void {
+    const { voice } = this.#lanes;
+    if (this.#state !== "connected" || this.#lanes.holds(place)) return;
+    let lane: Lane;
+    try {
+      if (!voice) throw new Error("nothing to say it on");
+      lane = this.#setup.openLane(this, { id: this.#nextLane++, place });
+    } catch {
+      // The port is down still, or there is no queue pair left.
+      return this.#rejoin.schedule(place);
+    }
+    this.#lanes.joining.add(lane);
+    voice.say({ type: MessageType.OFFER, tag: lane.id, lanes: place, value: packQueuePair(nameOf(lane)) });
+    this.#setup.alarms.after(JOIN_MS, () => {
+      if (this.#lanes.joining.has(lane)) this.failed(lane, "ETIMEDOUT", "no answer to a new queue pair");
+    });
+  }
+
+  #onAccept(id: number, place: number, value: number): void {
+    const lane = this.#lanes.find(id);
+    if (!lane || lane.place !== place || !this.#lanes.joining.has(lane)) return;
+    const { rails, receives } = this.#remote!;
+    try {
+      lane.connect({ ...unpackQueuePair(value), address: railOf(rails, place) }, receives);
+    } catch (error) {
+      return this.failed(lane, "", String(error));
+    }
+    this.#greet(lane);
+  }
+
+  /** Reports the room if all of it is there. */
+  #arrive(tag: RoomTag): void {
+    // A lane that leaves might still be writing.
+    if (this.#lanes.leaving.size > 0) return;
+    const bytes = this.#arrivals.take(tag);
+    if (bytes !== undefined) this.#setup.events.arrived(tag, bytes);
   }
 
   /** Does a sender that was asked to stop still show that it runs? If not, its way to our memory is closed. */
   #onGrace(): void {
     this.#stopGrace = undefined;
-    let oldest = Infinity;
-    for (const { since } of this.#revoked.values()) oldest = Math.min(oldest, since);
-    if (oldest === Infinity) return;
+    if (this.#fences.size === 0) return;
     const { now, fenceGraceMs, errors, alarms } = this.#setup;
-    const forgivenUntil = Math.min(Math.max(oldest, this.#heardAt) + fenceGraceMs, oldest + PATIENCE * fenceGraceMs);
-    const left = forgivenUntil - now();
+    const { at, oldest } = this.#fences.patienceEndsAt(this.#heardAt, fenceGraceMs);
+    const left = at - now();
     if (left > 0) this.#stopGrace = alarms.after(left, () => this.#onGrace());
     else {
       const message = `no answer to a revoked room in ${Math.round(now() - oldest)} ms; the queue pairs were closed`;
@@ -176,14 +311,19 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   #lose(error: KVTransferError): void {
     if (this.#state === "over") return;
     this.#end();
-    for (const lane of this.#lanes) lane.close();
     this.#setup.events.lost(error);
   }
 
   #end(): void {
     this.#state = "over";
     this.#stopGrace?.();
-    this.#expected.clear();
-    this.#revoked.clear();
+    this.#rejoin.close();
+    this.#arrivals.clear();
+    this.#fences.clear();
+    this.#lanes.close();
   }
+}
+
+export function nameOf({ queuePair, packetSequence }: Lane): { queuePair: number; packetSequence: number } {
+  return { queuePair: queuePair.number, packetSequence };
 }

@@ -1,5 +1,6 @@
 /**
- * The messages of a lane: 16 bytes in a SEND, beside the writes. u16 type, u16 credits given back, u32 tag, f64 value.
+ * The messages of a lane: 16 bytes in a SEND, beside the writes. u8 type, u8 credits given back, u8 round, u8 lanes,
+ * u32 tag, f64 value.
  * @module
  */
 export const MESSAGE_BYTES = 16;
@@ -11,7 +12,7 @@ export const MessageType = {
   CREDIT: 2,
   /** Prefill: this process runs. */
   ALIVE: 3,
-  /** Prefill: `value` is the bytes of the room whose immediate follows. */
+  /** Prefill: `value` is the bytes of the room whose immediate follows, told by `lanes` lanes in this `round`. */
   TOTAL: 4,
   /** Decode: write no more for `tag`. */
   REVOKE: 5,
@@ -19,28 +20,60 @@ export const MessageType = {
   FENCED: 6,
   /** Either: this end is being closed. */
   BYE: 7,
+  /** Either: lane `tag` is not used any more. Prefill says it behind its last write there. */
+  DOWN: 8,
+  /** Decode: what came by lane `tag` is in place, nothing more can come by it, and what is missing was asked for again. */
+  CLOSED: 9,
+  /** Decode: room `tag` is not whole; it counts what is told of it in `round` only. */
+  RESEND: 10,
+  /** Decode: lane `tag`, with a queue pair as {@link packQueuePair} in `value`, in the place `lanes`. */
+  OFFER: 11,
+  /** Prefill: its end of lane `tag`. */
+  ACCEPT: 12,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 export interface Message {
   readonly type: number;
   readonly credits: number;
+  readonly round: number;
+  readonly lanes: number;
   readonly tag: number;
   readonly value: number;
 }
 
-export function encodeMessage(view: DataView, offset: number, { type, credits, tag, value }: Message): void {
-  view.setUint16(offset, type, true);
-  view.setUint16(offset + 2, credits, true);
-  view.setUint32(offset + 4, tag, true);
-  view.setFloat64(offset + 8, value, true);
+export function encodeMessage(view: DataView, offset: number, message: Message): void {
+  view.setUint8(offset, message.type);
+  view.setUint8(offset + 1, message.credits);
+  view.setUint8(offset + 2, message.round);
+  view.setUint8(offset + 3, message.lanes);
+  view.setUint32(offset + 4, message.tag, true);
+  view.setFloat64(offset + 8, message.value, true);
 }
 
 export function decodeMessage(view: DataView, offset: number): Message {
   return {
-    type: view.getUint16(offset, true),
-    credits: view.getUint16(offset + 2, true),
+    type: view.getUint8(offset),
+    credits: view.getUint8(offset + 1),
+    round: view.getUint8(offset + 2),
+    lanes: view.getUint8(offset + 3),
     tag: view.getUint32(offset + 4, true),
     value: view.getFloat64(offset + 8, true),
   };
+}
+
+interface QueuePairName {
+  readonly queuePair: number;
+  readonly packetSequence: number;
+}
+
+const U24 = 0x100_0000;
+
+/** Two numbers of 24 bits in one value. */
+export function packQueuePair({ queuePair, packetSequence }: QueuePairName): number {
+  return queuePair + packetSequence * U24;
+}
+
+export function unpackQueuePair(value: number): QueuePairName {
+  return { queuePair: value % U24, packetSequence: Math.floor(value / U24) % U24 };
 }

@@ -35,6 +35,10 @@ export const verbsOptionsSchema = z
     windowBytes: z.int().min(4_096).default(33_554_432),
     /** How long a silent sender is waited for before its queue pairs are closed to fence a room. */
     fenceGraceMs: z.number().positive().default(1_000),
+    /** How many times slower than another of its pair's a rail may be before it is left out. */
+    crawlRatio: z.number().min(2).default(20),
+    /** After this a rail that was left out is tried again; after twice as long the next time, up to 32 times. */
+    rejoinMs: z.number().positive().default(2_000),
     /** Of this manager, over all peers and rails. */
     maxQueuePairs: z.int().min(1).default(4_096),
     /** Whether processes of one host may use it: `auto` leaves those to tcp where neither shm nor cma works. */

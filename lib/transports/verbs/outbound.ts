@@ -3,10 +3,16 @@ import { type PairErrors, type QueuedBatch, RevokedRooms, RoomQueue } from "../p
 import type { OutboundEnd, OutboundEvents, RoomTag, TransportData, WriteBatch } from "../transport.ts";
 import { laneFailure } from "./failure.ts";
 import { Flight } from "./flight.ts";
-import { type Lane, type LaneEvents, NOTHING } from "./lane.ts";
-import { type Message, MessageType } from "./messages.ts";
-import type { KeyTable } from "./regions.ts";
-import { WriteSink } from "./write-sink.ts";
+import type { Lane } from "./lane.ts";
+import type { LaneEvents } from "./lane-events.ts";
+import { LaneSet } from "./lane-set.ts";
+import { LostLanes } from "./lost-lanes.ts";
+import { type Message, MessageType, packQueuePair, unpackQueuePair } from "./messages.ts";
+import { Pace } from "./pace.ts";
+import type { RemoteLane } from "./remote-lane.ts";
+import { RoomRounds } from "./room-rounds.ts";
+import { NOTHING } from "./send-queue.ts";
+import type { WriteSink } from "./write-sink.ts";
 
 export interface OutboundSetup {
   readonly errors: PairErrors;
@@ -15,39 +21,53 @@ export interface OutboundSetup {
   readonly gatherLimit: number;
   /** Bytes of one room before it is the next one's turn; a lane with less free is waited for. */
   readonly turnBytes: number;
-  /** Connected ones, each with the keys of the peer's memory. */
-  openLanes(events: LaneEvents): readonly { readonly lane: Lane; readonly remoteKeys: KeyTable }[];
+  /** How many times slower than another a rail may be. */
+  readonly crawlRatio: number;
+  /** Lanes that are connected to those of the offer, as many as can be had, one at least. */
+  openLanes(events: LaneEvents): readonly Lane[];
+  /** @throws where it cannot be had. */
+  openLane(events: LaneEvents, remote: RemoteLane): Lane;
+  sinkOf(lane: Lane): WriteSink;
   describeEndpoint(lanes: readonly Lane[]): TransportData;
   /** Says good-bye, then closes. */
   dismiss(lanes: readonly Lane[]): void;
 }
 
-/** The sender's end of a verbs pair: writes of all rooms in turn, striped over the lanes. */
+/**
+ * The sender's end of a verbs pair: writes of all rooms in turn, striped over the lanes. What was under way on a lane that
+ * fails is written anew on the others, once the receiver has said what has not come.
+ */
 export class VerbsOutbound implements OutboundEnd, LaneEvents {
   readonly endpoint: TransportData;
   readonly destinationBases = undefined;
   readonly gatherLimit: number;
   readonly #setup: OutboundSetup;
-  readonly #lanes: readonly Lane[];
-  readonly #sinks: readonly WriteSink[];
+  readonly #lanes = new LaneSet();
+  readonly #sinks = new Map<Lane, WriteSink>();
   readonly #queue = new RoomQueue();
   readonly #flights = new Map<WriteBatch, Flight>();
   readonly #revoked = new RevokedRooms();
+  readonly #lost = new LostLanes();
+  readonly #rounds = new RoomRounds();
+  readonly #pace: Pace;
+  /** Rooms to tell of once more, all of which has landed. */
+  readonly #retold: { readonly tag: RoomTag; readonly bytes: number }[] = [];
   /** Batches that came for rooms already taken back; reported at the next step. */
   readonly #late: WriteBatch[] = [];
   #state: "dialled" | "connected" | "over" = "dialled";
   #confirmed = false;
-  #turn = 0;
+  /** Whether lanes can stand in for each other. */
+  #several: boolean;
 
   /** @throws {VerbsError} where the device has no queue pair to give, or refuses the peer's address. */
   constructor(setup: OutboundSetup) {
-    const { errors, gatherLimit } = setup;
     this.#setup = setup;
-    this.gatherLimit = gatherLimit;
-    const opened = setup.openLanes(this);
-    this.#lanes = opened.map(({ lane }) => lane);
-    this.#sinks = opened.map(({ lane, remoteKeys }) => new WriteSink(lane, remoteKeys, gatherLimit, errors));
-    this.endpoint = setup.describeEndpoint(this.#lanes);
+    this.gatherLimit = setup.gatherLimit;
+    this.#pace = new Pace(setup.crawlRatio);
+    this.#lanes.live.push(...setup.openLanes(this));
+    for (const lane of this.#lanes.live) this.#sinks.set(lane, setup.sinkOf(lane));
+    this.#several = this.#lanes.live.length > 1;
+    this.endpoint = setup.describeEndpoint(this.#lanes.live);
   }
 
   confirm(): void {
@@ -56,11 +76,11 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   write(batch: WriteBatch): void {
     if (this.#revoked.has(batch.tag)) this.#late.push(batch);
-    else this.#queue.push(batch);
+    else if (!this.#lost.push(batch)) this.#queue.push(batch);
   }
 
   cancel(tag: RoomTag, error: KVTransferError): void {
-    const dropped = new Set(this.#queue.take(tag));
+    const dropped = new Set([...this.#queue.take(tag), ...this.#lost.unpark(tag)]);
     for (const flight of this.#flights.values()) {
       if (flight.batch.tag !== tag) continue;
       dropped.delete(flight.batch);
@@ -80,7 +100,9 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       this.#setup.events.connected();
     }
     let busy = false;
-    for (const lane of this.#lanes) if (lane.pending > 0) busy = lane.poll() || busy;
+    for (const lane of this.#lanes.open) if (lane.sends.pending > 0) busy = lane.poll() || busy;
+    if (this.#lanes.live.length > 1) this.#dropCrawling();
+    this.#retell();
     while (this.#confirmed && this.#state === "connected") {
       const queued = this.#queue.current;
       if (!queued) break;
@@ -90,20 +112,21 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       }
       if (!this.#advance(queued)) break;
     }
-    for (const lane of this.#lanes) lane.flush();
+    for (const lane of this.#lanes.open) lane.flush();
     return busy && this.#state === "connected";
   }
 
   keepAlive(): void {
-    if (this.#state === "connected" && this.#confirmed) this.#lanes[0]!.say(MessageType.ALIVE);
+    if (this.#state === "connected" && this.#confirmed) this.#lanes.voice?.say({ type: MessageType.ALIVE });
   }
 
   close(): void {
     if (this.#state === "over") return;
     const quiet = this.#confirmed && this.#flights.size === 0;
     this.#state = "over";
-    if (quiet) this.#setup.dismiss(this.#lanes);
-    else for (const lane of this.#lanes) lane.close();
+    const live = quiet ? this.#lanes.live.splice(0) : [];
+    this.#lanes.close();
+    this.#setup.dismiss(live);
   }
 
   // What lanes report.
@@ -112,16 +135,24 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     // The registry tells this side who is alive.
   }
 
-  message(_: Lane, { type, tag }: Message): void {
+  message(lane: Lane, { type, tag, round, lanes, value }: Message): void {
     const { errors } = this.#setup;
     switch (type) {
       case MessageType.HELLO:
-        return;
+        return this.#join(lane);
       case MessageType.REVOKE:
         this.#revoked.add(tag);
         this.cancel(tag, errors.revoked());
-        for (const lane of this.#lanes) lane.say(MessageType.FENCED, tag);
+        for (const each of this.#lanes.open) each.say({ type: MessageType.FENCED, tag });
         return;
+      case MessageType.DOWN:
+        return this.#onDown(tag);
+      case MessageType.RESEND:
+        return this.#resend(tag, round);
+      case MessageType.CLOSED:
+        return this.#onClosed(tag);
+      case MessageType.OFFER:
+        return this.#onOffer({ id: tag, place: lanes, ...unpackQueuePair(value) });
       case MessageType.BYE:
         return this.#lose(errors.lost("receive", "the peer has closed the pair"));
       default:
@@ -133,8 +164,107 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     this.#lose(this.#setup.errors.protocol("receive", `a write with immediate ${tag} from a receiver`));
   }
 
-  failed(_: Lane, status: string, message: string): void {
-    this.#lose(laneFailure(this.#setup.errors, "write", status, message));
+  failed(lane: Lane, status: string, message: string): void {
+    if (this.#lanes.hasOther(lane)) this.#drop(lane);
+    else this.#lose(laneFailure(this.#setup.errors, "write", status, message));
+  }
+
+  faltered(lane: Lane): void {
+    if (this.#lanes.hasOtherRail(lane)) this.#drop(lane);
+  }
+
+  // Lanes that come and go.
+
+  #join(lane: Lane): void {
+    if (!this.#lanes.join(lane)) return;
+    this.#several = true;
+    this.#sinks.set(lane, this.#setup.sinkOf(lane));
+  }
+
+  #onOffer(remote: RemoteLane): void {
+    const { voice } = this.#lanes;
+    try {
+      const lane = this.#setup.openLane(this, remote);
+      this.#lanes.joining.add(lane);
+      const value = packQueuePair({ queuePair: lane.queuePair.number, packetSequence: lane.packetSequence });
+      voice?.say({ type: MessageType.ACCEPT, tag: lane.id, lanes: lane.place, value });
+    } catch {
+      // The port is down, or there is no queue pair left: the receiver will ask again.
+      voice?.say({ type: MessageType.DOWN, tag: remote.id });
+    }
+  }
+
+  #dropCrawling(): void {
+    for (const rail of this.#pace.observe(this.#setup.now(), this.#lanes.live)) {
+      for (const lane of this.#lanes.live.filter((each) => each.rail === rail)) this.faltered(lane);
+    }
+  }
+
+  /** Takes a lane out of use. Nothing is written on it any more; what was under way waits for the receiver's answer. */
+  #drop(lane: Lane): void {
+    if (!this.#lanes.remove(lane)) return;
+    this.#sinks.delete(lane);
+    this.#pace.forget(lane);
+    const flights = lane.sends.abandon().filter((poster) => poster instanceof Flight);
+    lane.close();
+    this.#lost.add(lane.id, flights);
+    for (const { batch, cancelled } of flights) {
+      if (!cancelled) this.#lost.park(batch.tag, lane.id, this.#queue.take(batch.tag));
+    }
+    // What was said of others on this one may not have been heard.
+    for (const tag of this.#lost.ids) this.#lanes.voice?.say({ type: MessageType.DOWN, tag, value: 1 });
+  }
+
+  /** The receiver has given up a lane: it is to be told that nothing more is written there. */
+  #onDown(id: number): void {
+    const lane = this.#lanes.find(id);
+    if (!lane || this.#lanes.joining.has(lane)) {
+      if (lane && this.#lanes.remove(lane)) lane.close();
+      const written = this.#lost.ids.includes(id);
+      this.#lanes.voice?.say({ type: MessageType.DOWN, tag: id, value: written ? 1 : 0 });
+    } else this.failed(lane, "IBV_WC_REM_ABORT_ERR", "the peer has given up the queue pair");
+  }
+
+  /** The receiver lacks something of the room, and will not count it whole unless it is told so in that round. */
+  #resend(tag: RoomTag, round: number): void {
+    if (this.#rounds.roundOf(tag) === round) return;
+    this.#rounds.setRound(tag, round);
+    const bytes = this.#rounds.settledBytesOf(tag);
+    if (bytes !== undefined) {
+      this.#retold.push({ tag, bytes });
+      return;
+    }
+    const flights = [...this.#flights.values()].filter((flight) => flight.batch.tag === tag && !flight.cancelled);
+    if (!this.#lost.isParked(tag) && flights.every(({ told }) => told === 0)) return;
+    for (const flight of flights) flight.restart();
+    const waiting = [...this.#queue.take(tag), ...this.#lost.unpark(tag)];
+    for (const batch of new Set([...flights.map((flight) => flight.batch), ...waiting])) this.#queue.push(batch);
+  }
+
+  /** What was not asked for again has landed, or is not wanted any more. */
+  #onClosed(id: number): void {
+    const parked = this.#lost.parkedFor(id);
+    const flights = this.#lost.answer(id);
+    if (!flights) return;
+    for (const flight of flights) flight.pending--;
+    const { errors, events } = this.#setup;
+    for (const tag of parked) {
+      for (const batch of this.#lost.unpark(tag)) {
+        const flight = this.#flights.get(batch);
+        if (flight) flight.cancelled ??= errors.revoked();
+        else events.failed(batch, errors.revoked());
+      }
+    }
+    for (const flight of flights) flight.landed();
+  }
+
+  /** Rooms of which everything had landed before a lane was given up. */
+  #retell(): void {
+    const nobody = { pending: 0, landed: () => undefined };
+    while (this.#retold.length > 0 && this.#lanes.voice?.mayNotify) {
+      const { tag, bytes } = this.#retold.shift()!;
+      this.#lanes.voice.notify(nobody, { tag, bytes, round: this.#rounds.roundOf(tag), lanes: 1 }, NOTHING);
+    }
   }
 
   // Posting.
@@ -145,9 +275,11 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     const flight = this.#flightOf(batch);
     try {
       if (!queued.pages.done) {
-        const index = this.#freeLane();
-        if (index < 0) return false;
-        const sink = this.#sinks[index]!.begin(flight);
+        const lane = this.#freeLane();
+        // A lane may have failed, and the room be parked for it.
+        if (this.#queue.current !== queued) return true;
+        if (!lane) return false;
+        const sink = this.#sinks.get(lane)!.begin(flight);
         try {
           queued.pages.advance(this.#setup.turnBytes, sink);
         } finally {
@@ -158,7 +290,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
           return true;
         }
       }
-      if (batch.last && !this.#endRoom(flight, batch.last)) return false;
+      if (batch.last && !this.#endRoom(flight, batch.last)) return this.#queue.current !== queued;
+      if (this.#queue.current !== queued) return true;
     } catch (error) {
       this.cancel(batch.tag, this.#setup.errors.native("write", error));
       return true;
@@ -171,35 +304,42 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   /** The aux slot, and behind it, on every lane, word that all is written. False: not all of it fitted. */
   #endRoom(flight: Flight, { aux, totalBytes }: NonNullable<WriteBatch["last"]>): boolean {
-    const first = this.#lanes[0]!;
-    const sink = this.#sinks[0]!.begin(flight);
+    const { tag } = flight.batch;
     const lastAux = aux.writeCount - 1;
-    while (flight.auxWrites < lastAux) {
-      if (first.free < 1) first.flush();
-      if (first.free < 1) return false;
-      first.writeFrom(flight, sink.single(aux, flight.auxWrites++));
+    let auxSlot = NOTHING;
+    if (flight.told === 0) {
+      flight.tellers = [...this.#lanes.live];
+      const first = flight.tellers[0]!;
+      const sink = this.#sinks.get(first)!.begin(flight);
+      while (flight.auxWrites < lastAux) {
+        if (first.sends.free < 1) first.flush();
+        if (first.over || first.sends.free < 1) return false;
+        first.sends.writeFrom(flight, sink.single(aux, flight.auxWrites++));
+      }
+      if (lastAux >= 0) auxSlot = sink.single(aux, lastAux);
     }
-    for (; flight.lanesTold < this.#lanes.length; flight.lanesTold++) {
-      const lane = this.#lanes[flight.lanesTold]!;
+    const lanes = flight.tellers.length;
+    for (; flight.told < lanes; flight.told++) {
+      const lane = flight.tellers[flight.told]!;
       if (!lane.mayNotify) lane.flush();
+      // The receiver asks again for a room that was told of to some only.
+      if (lane.over && flight.told > 0) continue;
       if (!lane.mayNotify) return false;
-      const carriesAux = flight.lanesTold === 0 && lastAux >= 0;
-      lane.notify(flight, flight.batch.tag, totalBytes, carriesAux ? sink.single(aux, lastAux) : NOTHING);
+      const total = { tag, bytes: totalBytes, round: this.#rounds.roundOf(tag), lanes };
+      lane.notify(flight, total, flight.told === 0 ? auxSlot : NOTHING);
     }
     return true;
   }
 
-  /** The next lane that takes a whole turn; -1 where none does. */
-  #freeLane(): number {
-    for (let i = 0; i < this.#lanes.length; i++) {
-      const index = (this.#turn + i) % this.#lanes.length;
-      const lane = this.#lanes[index]!;
-      if (lane.free < 1) lane.flush();
-      if (lane.free < 1 || lane.freeBytes < this.#setup.turnBytes) continue;
-      this.#turn = index + 1;
-      return index;
+  /** The lane with the least under way, if it takes a whole turn: faster ones are given more. */
+  #freeLane(): Lane | undefined {
+    let best: Lane | undefined;
+    for (const lane of this.#several ? [...this.#lanes.live] : this.#lanes.live) {
+      if (lane.sends.free < 1) lane.flush();
+      if (lane.over || lane.sends.free < 1 || lane.sends.freeBytes < this.#setup.turnBytes) continue;
+      if (!best || lane.sends.freeBytes > best.sends.freeBytes) best = lane;
     }
-    return -1;
+    return best;
   }
 
   #flightOf(batch: WriteBatch): Flight {
@@ -213,15 +353,17 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   #settle({ batch, cancelled }: Flight): void {
     if (!this.#flights.delete(batch)) return;
-    if (cancelled) this.#setup.events.failed(batch, cancelled);
-    else this.#setup.events.written(batch);
+    if (cancelled) return this.#setup.events.failed(batch, cancelled);
+    if (batch.last && this.#several) this.#rounds.settle(batch.tag, batch.last.totalBytes);
+    this.#setup.events.written(batch);
   }
 
   #lose(error: KVTransferError): void {
     if (this.#state === "over") return;
     this.#state = "over";
-    for (const lane of this.#lanes) lane.close();
-    const batches = new Set([...this.#flights.keys(), ...this.#queue.takeAll(), ...this.#late.splice(0)]);
+    this.#lanes.close();
+    const waiting = [...this.#queue.takeAll(), ...this.#lost.takeAll(), ...this.#late.splice(0)];
+    const batches = new Set([...this.#flights.keys(), ...waiting]);
     this.#flights.clear();
     for (const batch of batches) this.#setup.events.failed(batch, error);
     this.#setup.events.lost(error);

@@ -19,7 +19,8 @@ export class PostedLists {
   /** Under way. */
   requests = 0;
   bytes = 0;
-  readonly #posted: PostedList[] = [];
+  landedBytes = 0;
+  #posted: PostedList[] = [];
   #posters: Poster[] = [];
   #openBytes = 0;
 
@@ -46,7 +47,17 @@ export class PostedLists {
     if (!list) return [];
     this.requests -= list.requests;
     this.bytes -= list.bytes;
+    this.landedBytes += list.bytes;
     for (const poster of list.posters) poster.pending--;
     return list.posters;
+  }
+
+  /** Nothing more will be reported: the posters of what is left, once for each of their lists. They stay pending. */
+  abandon(): Poster[] {
+    const left = [...this.#posted.flatMap(({ posters }) => posters), ...this.#posters];
+    this.#posted = [];
+    this.#posters = [];
+    this.requests = this.bytes = this.#openBytes = 0;
+    return left;
   }
 }

@@ -48,6 +48,7 @@ export class Rail {
   /** What was last heard of the port or the device, for errors. */
   #trouble: string | undefined;
   #fatal = false;
+  #down = false;
 
   /** @throws {VerbsError} with the verb, the errno and what can be done about it. */
   constructor({ choice, ranges, writable, reactor }: RailOptions) {
@@ -102,6 +103,11 @@ export class Rail {
     return this.#fatal ? this.#trouble : undefined;
   }
 
+  /** The port is down: what is posted fails after the retries, unless it comes up. */
+  get down(): boolean {
+    return this.#down;
+  }
+
   /** Appended to errors: a port that is down explains a retry that was exceeded. */
   get note(): string {
     return this.#trouble === undefined ? "" : `; ${this.#trouble}`;
@@ -142,10 +148,15 @@ export class Rail {
     const status = `IBV_EVENT_${type}`;
     switch (type) {
       case "PORT_ERR":
-        if (port === own) this.#trouble = `port ${own} of ${device} is down`;
+        if (port !== own) return;
+        this.#down = true;
+        this.#trouble = `port ${own} of ${device} is down`;
+        for (const lane of this.#lanes.values()) lane.falter(status, this.#trouble);
         return;
       case "PORT_ACTIVE":
-        if (port === own) this.#trouble = undefined;
+        if (port !== own) return;
+        this.#down = false;
+        this.#trouble = undefined;
         return;
       case "DEVICE_FATAL":
         this.#fatal = true;

@@ -13,16 +13,19 @@ import type {
 } from "../transport.ts";
 import { Alarms } from "./alarms.ts";
 import { type Choice, chooseDevices, describeVerdict } from "./device-choice.ts";
-import { offerSchema, PROTOCOL_VERSION } from "./endpoint.ts";
-import { VerbsInbound } from "./inbound.ts";
-import { Lane, type LaneEvents } from "./lane.ts";
+import { MAX_LANES, type Offer, offerSchema, PROTOCOL_VERSION, railOf } from "./endpoint.ts";
 import { Farewell } from "./farewell.ts";
+import { VerbsInbound } from "./inbound.ts";
+import { Lane } from "./lane.ts";
+import type { LaneEvents } from "./lane-events.ts";
 import { type VerbsOptions, verbsOptionsSchema } from "./options.ts";
 import { VerbsOutbound } from "./outbound.ts";
 import { Rail } from "./rail.ts";
 import { RefusedInbound } from "./refused-inbound.ts";
+import type { RemoteLane } from "./remote-lane.ts";
 import { KeyTable, mergeRanges, type Range } from "./regions.ts";
 import { placeOfPciDevice, surveyDevices } from "./survey.ts";
+import { WriteSink } from "./write-sink.ts";
 
 /** RDMA: memory is registered once with each rail, and each pair of ranks has queue pairs of its own. */
 export class VerbsTransport implements Transport {
@@ -63,6 +66,7 @@ export class VerbsTransport implements Transport {
 
   openInbound(peer: string, events: InboundEvents): InboundEnd {
     const errors = new PairErrors(peer, this.name);
+    const places = Math.min(this.rails.length * this.#options.queuePairs, MAX_LANES);
     try {
       return new VerbsInbound({
         errors,
@@ -70,8 +74,13 @@ export class VerbsTransport implements Transport {
         alarms: this.#alarms,
         now: this.#context.now,
         fenceGraceMs: this.#options.fenceGraceMs,
-        openLanes: (laneEvents) =>
-          this.#openLanes(this.rails.length * this.#options.queuePairs, laneEvents, (lane) => lane),
+        rejoinMs: this.#options.rejoinMs,
+        places,
+        openLanes: (laneEvents) => {
+          const names = Array.from({ length: places }, (_, place) => ({ id: place, place }));
+          return this.#openLanes(names, (name) => this.#openLane(laneEvents, name));
+        },
+        openLane: (laneEvents, name) => this.#openLaneAgain(laneEvents, name),
         describeOffer: (lanes) => ({
           ...this.#describe(lanes),
           host: hostId(),
@@ -93,6 +102,15 @@ export class VerbsTransport implements Transport {
     if (offer.host === hostId() && !(offer.withinHost && this.#options.withinHost)) {
       throw errors.unusable("connect", "the same host: verbs is for that only when asked for by name");
     }
+    const connected = (lane: Lane, remote: Omit<RemoteLane, "id">): Lane => {
+      try {
+        lane.connect({ ...remote, address: railOf(offer.rails, remote.place) }, offer.receives);
+        return lane;
+      } catch (error) {
+        lane.close();
+        throw error;
+      }
+    };
     try {
       return new VerbsOutbound({
         errors,
@@ -100,15 +118,13 @@ export class VerbsTransport implements Transport {
         now: this.#context.now,
         gatherLimit: this.#gather,
         turnBytes: this.#options.maxWriteBytes,
-        openLanes: (laneEvents) => {
-          const { receives, rails, ranges } = offer;
-          return this.#openLanes(offer.lanes.length, laneEvents, (lane, index) => {
-            const { rail, queuePair, packetSequence } = offer.lanes[index]!;
-            const { keys, ...address } = rails[rail]!;
-            lane.connect({ queuePair, packetSequence, address, receives });
-            return { lane, remoteKeys: new KeyTable(ranges, keys) };
-          });
-        },
+        crawlRatio: this.#options.crawlRatio,
+        openLanes: (laneEvents) =>
+          this.#openLanes(offer.lanes, (remote) =>
+            connected(this.#openLane(laneEvents, { id: remote.place, place: remote.place }), remote),
+          ),
+        openLane: (laneEvents, remote) => connected(this.#openLaneAgain(laneEvents, remote), remote),
+        sinkOf: (lane) => new WriteSink(lane, keysOf(offer, lane), this.#gather, errors),
         describeEndpoint: (lanes) => ({
           ...this.#describe(lanes),
           rails: this.rails.map(({ address }) => address),
@@ -126,34 +142,55 @@ export class VerbsTransport implements Transport {
     for (const rail of this.rails) rail.close();
   }
 
-  /** Lane i on rail i, in turn. @throws where the budget or the device has none left; then none stays open. */
-  #openLanes<T>(count: number, events: LaneEvents, prepare: (lane: Lane, index: number) => T): T[] {
-    const { maxQueuePairs } = this.#options;
-    const used = this.queuePairs;
-    if (used + count > maxQueuePairs) {
-      throw new Error(`${used} of ${maxQueuePairs} queue pairs are in use, ${count} more are needed`);
-    }
+  /**
+   * A pair's lanes, without those on a rail that is down while another is not.
+   * @throws where the budget or the device has none left; then none stays open.
+   */
+  #openLanes<T extends { readonly place: number }>(wanted: readonly T[], open: (each: T) => Lane): Lane[] {
+    const up = wanted.filter(({ place }) => this.#problemOf(railOf(this.rails, place)) === undefined);
     const lanes: Lane[] = [];
+    const taken = up.length > 0 ? up : wanted;
+    this.#requireBudget(taken.length);
     try {
-      return Array.from({ length: count }, (_, index) => {
-        const rail = this.rails[index % this.rails.length]!;
-        if (rail.problem !== undefined) throw new Error(rail.problem);
-        const lane = new Lane(rail, this.#options, this.#gather, events);
-        lanes.push(lane);
-        return prepare(lane, index);
-      });
+      for (const each of taken) lanes.push(open(each));
+      return lanes;
     } catch (error) {
       for (const lane of lanes) lane.close();
       throw error;
     }
   }
 
+  /** One that takes the place of another. @throws where its rail is down, or as {@link #openLanes}. */
+  #openLaneAgain(events: LaneEvents, name: { readonly id: number; readonly place: number }): Lane {
+    const problem = this.#problemOf(railOf(this.rails, name.place));
+    if (problem !== undefined) throw new Error(problem);
+    this.#requireBudget(1);
+    return this.#openLane(events, name);
+  }
+
+  #openLane(events: LaneEvents, name: { readonly id: number; readonly place: number }): Lane {
+    const rail = railOf(this.rails, name.place);
+    if (rail.problem !== undefined) throw new Error(rail.problem);
+    return new Lane(rail, this.#options, this.#gather, events, name);
+  }
+
+  #problemOf(rail: Rail): string | undefined {
+    return rail.problem ?? (rail.down ? "its port is down" : undefined);
+  }
+
+  #requireBudget(count: number): void {
+    const { maxQueuePairs } = this.#options;
+    const used = this.queuePairs;
+    if (used + count <= maxQueuePairs) return;
+    throw new Error(`${used} of ${maxQueuePairs} queue pairs are in use, ${count} more are needed`);
+  }
+
   #describe(lanes: readonly Lane[]): TransportData {
     return {
       version: PROTOCOL_VERSION,
       receives: this.#options.receiveRequests,
-      lanes: lanes.map(({ rail, queuePair, packetSequence }) => ({
-        rail: this.rails.indexOf(rail),
+      lanes: lanes.map(({ place, queuePair, packetSequence }) => ({
+        place,
         queuePair: queuePair.number,
         packetSequence,
       })),
@@ -177,6 +214,11 @@ export const createVerbsTransport: TransportFactory = (context) => {
     return { unusable: error instanceof Error ? error.message : String(error) };
   }
 };
+
+/** What the peer's memory is named by on a lane. */
+function keysOf({ ranges, rails }: Offer, { place }: Lane): KeyTable {
+  return new KeyTable(ranges, railOf(rails, place).keys);
+}
 
 let boot: string | undefined;
 

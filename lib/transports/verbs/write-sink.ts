@@ -1,12 +1,14 @@
 import type { WritePlan } from "../../planner/index.ts";
 import type { PairErrors, SegmentSink } from "../pairs/index.ts";
-import type { Lane, SmallWrite } from "./lane.ts";
+import type { Lane } from "./lane.ts";
 import type { Poster } from "./posted-lists.ts";
 import type { KeyTable } from "./regions.ts";
+import type { SendQueue, SmallWrite } from "./send-queue.ts";
 
 /** Makes writes of a plan's pieces: those that follow each other at the destination share one, up to the gather limit. */
 export class WriteSink implements SegmentSink {
-  readonly #lane: Lane;
+  readonly #sends: SendQueue;
+  readonly #localKeys: KeyTable;
   readonly #remoteKeys: KeyTable;
   readonly #gatherLimit: number;
   readonly #errors: PairErrors;
@@ -17,7 +19,8 @@ export class WriteSink implements SegmentSink {
   #entries = 0;
 
   constructor(lane: Lane, remoteKeys: KeyTable, gatherLimit: number, errors: PairErrors) {
-    this.#lane = lane;
+    this.#sends = lane.sends;
+    this.#localKeys = lane.rail.localKeys;
     this.#remoteKeys = remoteKeys;
     this.#gatherLimit = gatherLimit;
     this.#errors = errors;
@@ -36,11 +39,11 @@ export class WriteSink implements SegmentSink {
     const joins = destination === this.#end && key === this.#key && this.#entries < this.#gatherLimit;
     if (!joins) {
       this.end();
-      if (this.#lane.free < 1) return false;
+      if (this.#sends.free < 1) return false;
       this.#start = destination;
       this.#key = key;
     }
-    this.#lane.entry(source, byteLength, local);
+    this.#sends.entry(source, byteLength, local);
     this.#end = destination + byteLength;
     this.#entries++;
     return true;
@@ -48,7 +51,7 @@ export class WriteSink implements SegmentSink {
 
   /** Ends the write that is open. */
   end(): void {
-    if (this.#entries > 0) this.#lane.write(this.#poster, this.#start, this.#key, this.#end - this.#start);
+    if (this.#entries > 0) this.#sends.write(this.#poster, this.#start, this.#key, this.#end - this.#start);
     this.#entries = 0;
     this.#end = -1;
   }
@@ -67,7 +70,7 @@ export class WriteSink implements SegmentSink {
   }
 
   #localKey(address: number, byteLength: number): number {
-    const key = this.#lane.rail.localKeys.find(address, byteLength);
+    const key = this.#localKeys.find(address, byteLength);
     if (key < 0) throw this.#unregistered("source", address, byteLength);
     return key;
   }

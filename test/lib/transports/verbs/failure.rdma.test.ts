@@ -186,7 +186,7 @@ describeRdma("failures over verbs", () => {
   test("a manager without queue pairs left offers that it has none, and has one again when a pair is closed", () => {
     using pair = open({ options: { ...options, maxQueuePairs: 1 } });
     const second = pair.decode.openInbound("another", pair.inboundLog);
-    expect(second.offer).toEqual({ version: 1, unusable: "1 of 1 queue pairs are in use, 1 more are needed" });
+    expect(second.offer).toEqual({ version: 2, unusable: "1 of 1 queue pairs are in use, 1 more are needed" });
     expect(() => pair.prefill.openOutbound("decode", second.offer, pair.outboundLog)).toThrow("queue pairs are in use");
     pair.inbound.close();
     const third = pair.decode.openInbound("another", pair.inboundLog);

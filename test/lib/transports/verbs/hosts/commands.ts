@@ -5,6 +5,8 @@ export interface HostStart {
   /** Prefill: where its registry listens. */
   readonly host: string;
   readonly leaseMs: number;
+  /** More options of the transport. */
+  readonly verbs?: Readonly<Record<string, unknown>>;
 }
 
 /** Rooms `first` to `first + count - 1`; a room's place among them says which pages and which slot it has. */

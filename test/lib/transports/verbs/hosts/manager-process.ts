@@ -21,8 +21,13 @@ export class ManagerProcess {
     });
   }
 
-  static async start(machine: Machine, role: HostStart["role"], leaseMs: number): Promise<ManagerProcess> {
-    const started = new ManagerProcess(machine, { role, host: machine.address, leaseMs });
+  static async start(
+    machine: Machine,
+    role: HostStart["role"],
+    leaseMs: number,
+    verbs: NonNullable<HostStart["verbs"]> = {},
+  ): Promise<ManagerProcess> {
+    const started = new ManagerProcess(machine, { role, host: machine.address, leaseMs, verbs });
     const hello = (await started.#answer()) as { address?: string };
     started.address = hello.address ?? "";
     return started;

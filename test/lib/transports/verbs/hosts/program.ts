@@ -13,7 +13,7 @@ const manager = await KVManager.create({
   args: pool.args,
   transport: "verbs",
   // An emulated machine may be away for a second: 7 retries of 0.5 s.
-  transportOptions: { verbs: { windowBytes: 1_048_576, timeout: 17 } },
+  transportOptions: { verbs: { windowBytes: 1_048_576, timeout: 17, ...start.verbs } },
   timeouts: { leaseMs: start.leaseMs, threadMs: 90_000, connectMs: 60_000 },
   ...(start.role === "prefill" ? { bootstrap: { host: start.host, port: 0, serve: true } } : {}),
 });
