@@ -67,7 +67,8 @@ async function measure(gpus: readonly [number, number], shape: PoolShape, way: W
       own.push(bytes / transferS / 1e9);
     }
     const [gbPerS, limitGBs] = [median(own), median(bound)];
-    const target = way.name === "as chosen" ? (arrangement === "contiguous" ? 0.95 : shape.target) : undefined;
+    const judged = way.name === "as chosen" && gpus[0] !== gpus[1];
+    const target = judged ? (arrangement === "contiguous" ? 0.95 : shape.target) : undefined;
     rows.push({
       path,
       pool: shape.name,

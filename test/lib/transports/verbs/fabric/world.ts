@@ -53,7 +53,7 @@ class FakeAlarms {
   }
 
   tick(): void {
-    for (const alarm of [...this.#pending]) {
+    for (const alarm of this.#pending) {
       if (alarm.at <= this.#now() && this.#pending.delete(alarm)) alarm.call();
     }
   }
