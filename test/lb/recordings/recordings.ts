@@ -16,8 +16,9 @@ const [first = "", ...lines] = (await Bun.file(RECORDINGS_FILE).text()).trim().s
 const head = headSchema.parse(JSON.parse(first));
 const recordings = lines.map((line) => recordingSchema.parse(JSON.parse(line)));
 const byName = new Map(recordings.map((recording) => [recording.name, recording]));
+/** Cases of the same request differ in what was done to it: the first is the plain one. */
 const byRequest = new Map(
-  recordings.map((recording) => [keyOf(recording.method, recording.path, recording.body), recording]),
+  recordings.toReversed().map((recording) => [keyOf(recording.method, recording.path, recording.body), recording]),
 );
 
 /** The recording of that name. */
