@@ -5,6 +5,9 @@ import type { KvPool } from "../kvcache/index.ts";
 import type { DisaggregationOptions } from "./options.ts";
 import { SlotAllocator } from "./slots.ts";
 
+/** Reading the library takes an emulated machine, or one that is busy with loading models, many seconds. */
+const START_MS = 60_000;
+
 /** The engine's end of the KV transfer: its manager, and the aux slots that go with the pages. */
 export class KvLink {
   readonly manager: KVManager;
@@ -42,7 +45,7 @@ export class KvLink {
         ...(role === "prefill" ? { bootstrap: { host, port, serve: true } } : {}),
         ...(advertiseHost === undefined ? {} : { advertiseHost }),
         ...(ibDevice === undefined ? {} : { transportOptions: { verbs: { device: ibDevice } } }),
-        ...(leaseMs === undefined ? {} : { timeouts: { leaseMs } }),
+        timeouts: { threadMs: START_MS, ...(leaseMs === undefined ? {} : { leaseMs }) },
       });
       return new KvLink(manager, pool, aux, auxMemory, port);
     } catch (error) {
