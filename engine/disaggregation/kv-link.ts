@@ -36,7 +36,7 @@ export class KvLink {
     const auxMemory = Mapping.allocate(AuxSlots.byteLength(auxSlots), { shared: true, name: "kvwire-aux" });
     const aux = new AuxSlots(auxMemory, auxSlots);
     const { bootstrapHost: host, bootstrapPort: port, transferBackend: transport } = options;
-    const { advertiseHost, leaseMs, ibDevice } = options;
+    const { advertiseHost, leaseMs, ibDevice, transferOptions = {} } = options;
     try {
       const manager = await KVManager.create({
         role,
@@ -44,7 +44,10 @@ export class KvLink {
         transport,
         ...(role === "prefill" ? { bootstrap: { host, port, serve: true } } : {}),
         ...(advertiseHost === undefined ? {} : { advertiseHost }),
-        ...(ibDevice === undefined ? {} : { transportOptions: { verbs: { device: ibDevice } } }),
+        transportOptions: {
+          ...transferOptions,
+          ...(ibDevice === undefined ? {} : { verbs: { ...transferOptions["verbs"], device: ibDevice } }),
+        },
         timeouts: { threadMs: START_MS, ...(leaseMs === undefined ? {} : { leaseMs }) },
       });
       return new KvLink(manager, pool, aux, auxMemory, port);
