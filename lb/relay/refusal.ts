@@ -49,6 +49,15 @@ function refused(name: LegName, status: number, message: string, answer: Answer 
   };
 }
 
+/** A stream that ended before one whole event. */
+export const EMPTY_STREAM: Failure = {
+  blame: "decode",
+  code: "decode_empty_stream",
+  status: 502,
+  message: "decode ended its stream without an event",
+  retry: "any",
+};
+
 /** A leg that gave no whole answer. A kept connection that had just been closed is nobody's fault. */
 export function transportFailure(name: LegName, error: UpstreamError): Failure {
   const timeout = error.code === "CONNECT_TIMEOUT";

@@ -16,6 +16,8 @@ export class MockConnection {
   #received = Buffer.alloc(0);
   #unsent: Buffer[] = [];
   readonly onGone: (() => void)[] = [];
+  /** Called once, at the end of the next answer. */
+  onAnswer: (() => void) | undefined;
   gone = false;
   served = 0;
   /** ms after an answer at which it is closed unless another request has come; 0: never. */
@@ -96,7 +98,9 @@ export class MockConnection {
   }
 
   #answered(): void {
-    const { served } = this;
+    const { served, onAnswer } = this;
+    this.onAnswer = undefined;
+    onAnswer?.();
     if (this.keepAlive > 0) setTimeout(() => this.served === served && this.close(), this.keepAlive);
   }
 

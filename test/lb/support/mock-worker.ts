@@ -111,9 +111,11 @@ export class MockWorker {
       this.#hub.abort(this.role, rid);
       return connection.reply(200, "");
     }
-    if (request.method === "POST" && request.path !== "/flush_cache") this.#generate(request, body);
+    if (request.path.startsWith("/flush_cache"))
+      return replay(connection, recordedAnswer("POST /flush_cache", this.role));
+    if (request.method === "POST") this.#generate(request, body);
     else {
-      const answer = answerTo(this.role, request.method, request.path, request.text === "" ? undefined : body);
+      const answer = answerTo(this.role, request.method, request.path, undefined);
       replay(connection, answer ?? recordedAnswer("an unknown path", this.role));
     }
   }
