@@ -1,5 +1,5 @@
 import type { KVTransferError } from "../../errors.ts";
-import type { PairErrors } from "../pairs/index.ts";
+import { carriedBytes, packFrames, type PairErrors } from "../pairs/index.ts";
 import type { InboundEnd, InboundEvents, RoomTag, TransportData } from "../transport.ts";
 import type { Alarms } from "./alarms.ts";
 import { Arrivals, MAX_ROUNDS } from "./arrivals.ts";
@@ -103,6 +103,17 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
       if (taken.has(place)) this.#greet(lane);
       else if (this.#lanes.remove(lane)) lane.close();
     }
+  }
+
+  carry(frames: readonly Uint8Array[]): boolean {
+    // Of several lanes the others live on when one fails, and what was said on that may not have been heard.
+    if (this.#state !== "connected" || this.#setup.places > 1) return false;
+    const byteLength = carriedBytes(frames);
+    if (byteLength > this.#remote!.carries) return false;
+    const body = new Uint8Array(byteLength);
+    packFrames(frames, body);
+    this.#lanes.voice?.say({ type: MessageType.CARRY, value: byteLength, body });
+    return true;
   }
 
   expect(tag: RoomTag): void {

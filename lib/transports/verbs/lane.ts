@@ -4,12 +4,15 @@ import type { RoomTag } from "../transport.ts";
 import { Credits } from "./credits.ts";
 import type { LaneEvents } from "./lane-events.ts";
 import { MessageSlots } from "./message-slots.ts";
-import { type Message, MessageType } from "./messages.ts";
+import { CARRIED_BYTES, type Message, MESSAGE_BYTES, MessageType } from "./messages.ts";
 import type { VerbsOptions } from "./options.ts";
 import type { Poster } from "./posted-lists.ts";
 import { connectQueuePair, createQueuePair, randomPacketSequence, type RemoteQueuePair } from "./queue-pair.ts";
 import type { Rail } from "./rail.ts";
 import { RECEIVE_ID, SendQueue, type SmallWrite } from "./send-queue.ts";
+
+/** Decode's messages may carry something, prefill's never do. */
+const LONG_BYTES = MESSAGE_BYTES + CARRIED_BYTES;
 
 /** What is said of a room with its last write on a lane. */
 export interface Total {
@@ -72,7 +75,8 @@ export class Lane {
     this.#options = options;
     this.#credits = new Credits(receiveRequests);
     const depth = Math.min(options.sendRequests, rail.maxRequests);
-    this.#slots = new MessageSlots(rail.domain, receiveRequests);
+    const [receiveBytes, sendBytes] = rail.writable ? [MESSAGE_BYTES, LONG_BYTES] : [LONG_BYTES, MESSAGE_BYTES];
+    this.#slots = new MessageSlots(rail.domain, { count: receiveRequests, receiveBytes, sendBytes });
     let completions: CompletionQueue | undefined;
     try {
       completions = rail.context.createCompletionQueue({ entries: depth + receiveRequests, channel: rail.channel });

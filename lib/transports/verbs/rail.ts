@@ -40,6 +40,8 @@ export class Rail {
   /** What to name the ranges by in own requests, and in peers'. */
   readonly localKeys: KeyTable;
   readonly remoteKeys: readonly number[];
+  /** Whether peers write here: this is decode's, then. */
+  readonly writable: boolean;
   /** Some of the ranges are on a GPU: the processor must not read what is to be written. */
   readonly hasGpuMemory: boolean;
   readonly #lanes = new Map<CompletionQueue, Lane>();
@@ -53,6 +55,7 @@ export class Rail {
   /** @throws {VerbsError} with the verb, the errno and what can be done about it. */
   constructor({ choice, ranges, writable, reactor }: RailOptions) {
     this.choice = choice;
+    this.writable = writable;
     this.hasGpuMemory = ranges.some(({ gpu }) => gpu !== undefined);
     this.context = Device.find(choice.candidate.device).open();
     try {

@@ -18,6 +18,7 @@ import { Farewell } from "./farewell.ts";
 import { VerbsInbound } from "./inbound.ts";
 import { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
+import { CARRIED_BYTES } from "./messages.ts";
 import { type VerbsOptions, verbsOptionsSchema } from "./options.ts";
 import { VerbsOutbound } from "./outbound.ts";
 import { Rail } from "./rail.ts";
@@ -127,6 +128,7 @@ export class VerbsTransport implements Transport {
         sinkOf: (lane) => new WriteSink(lane, keysOf(offer, lane), this.#gather, errors),
         describeEndpoint: (lanes) => ({
           ...this.#describe(lanes),
+          carries: CARRIED_BYTES,
           rails: this.rails.map(({ address }) => address),
         }),
         dismiss: (lanes) => this.#farewell.dismiss(lanes),
