@@ -30,6 +30,8 @@ export const MessageType = {
   OFFER: 11,
   /** Prefill: its end of lane `tag`. */
   ACCEPT: 12,
+  /** Decode: `value` is the key of range number `round` for room `tag`, on the lane that it is said on. */
+  KEY: 13,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
