@@ -22,6 +22,8 @@ export interface InboundSetup {
   readonly now: () => number;
   readonly fenceGraceMs: number;
   readonly rejoinMs: number;
+  /** Whether rooms have keys of their own, on one rail at least. */
+  readonly takesKeys: boolean;
   /** How many lanes a whole pair has. */
   readonly places: number;
   /** As many of them as can be had now, one at least. */
@@ -42,8 +44,8 @@ interface Question {
 
 /**
  * The receiver's end of a verbs pair. The device places the bytes; completions tell this side what has arrived. A room is
- * fenced when every lane has said so behind its last write for it, or when the queue pairs are destroyed. A lane that fails
- * is taken out while others are there, and tried again after a while.
+ * fenced when every lane has said so behind its last write for it, or has lost the room's keys, or when the queue pairs are
+ * destroyed. A lane that fails is taken out while others are there, and tried again after a while.
  */
 export class VerbsInbound implements InboundEnd, LaneEvents {
   readonly offer: TransportData;
@@ -66,7 +68,10 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     for (const lane of setup.openLanes(this)) this.#lanes.joining.add(lane);
     this.#revoked = new Revocations({
       ...setup,
-      fenced: (tag) => setup.events.fenced(tag),
+      fenced: (tag) => {
+        this.#endKeys(tag);
+        setup.events.fenced(tag);
+      },
       lost: (error) => this.#lose(error),
     });
     this.#offers = new LaneOffers({
@@ -118,10 +123,12 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
 
   expect(tag: RoomTag): void {
     this.#arrivals.expect(tag);
+    for (const lane of this.#lanes.live) lane.giveKeys(tag);
   }
 
   forget(tag: RoomTag): void {
     this.#arrivals.forget(tag);
+    if (!this.#revoked.has(tag)) this.#endKeys(tag);
   }
 
   revoke(tag: RoomTag): boolean {
@@ -153,7 +160,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
       case MessageType.ALIVE:
         return;
       case MessageType.FENCED:
-        return this.#revoked.release(tag, lane);
+        return this.#revoked.answered(tag, lane);
       case MessageType.DOWN:
         return this.#onDown(tag, { by: lane, written: value !== 0 });
       case MessageType.ACCEPT:
@@ -171,7 +178,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     if (total?.tag !== tag) return this.#lose(errors.protocol("receive", `no total ahead of room tag ${tag}`));
     if (this.#arrivals.tell(lane, tag, total)) return this.#arrive(tag);
     // The sender had written the last byte before it heard that the room was taken back, or was asked for once more.
-    if (this.#revoked.has(tag) || this.#hasLostLanes) return;
+    if (this.#revoked.has(tag) || this.#revoked.hasTakenKeys || this.#hasLostLanes) return;
     this.#lose(errors.protocol("receive", `a write for room tag ${tag}, which is not expected`));
   }
 
@@ -195,6 +202,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
 
   #join(lane: Lane): void {
     if (!this.#lanes.join(lane)) return;
+    for (const tag of this.#arrivals.tags) lane.giveKeys(tag);
     if (this.#lanes.voice === lane) this.#repeat();
     this.#answer();
     this.#connectIfGreeted();
@@ -276,7 +284,13 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     // A lane that leaves might still be writing.
     if (this.#lanes.leaving.size > 0) return;
     const bytes = this.#arrivals.take(tag);
-    if (bytes !== undefined) this.#setup.events.arrived(tag, bytes);
+    if (bytes === undefined) return;
+    this.#endKeys(tag);
+    this.#setup.events.arrived(tag, bytes);
+  }
+
+  #endKeys(tag: RoomTag): void {
+    for (const lane of this.#lanes.live) lane.endKeys(tag);
   }
 
   #lose(error: KVTransferError): void {

@@ -1,7 +1,6 @@
 /**
  * The messages of a lane: 16 bytes in a SEND, beside the writes. u8 type, u8 credits given back, u8 round, u8 lanes,
- * u32 tag, f64 value. A CARRY goes on
- * behind them.
+ * u32 tag, f64 value. A CARRY goes on behind them.
  * @module
  */
 export const MESSAGE_BYTES = 16;
@@ -33,6 +32,8 @@ export const MessageType = {
   OFFER: 11,
   /** Prefill: its end of lane `tag`. */
   ACCEPT: 12,
+  /** Decode: `value` is the key of range number `round` for room `tag`, on the lane that it is said on. */
+  KEY: 13,
   /** Decode: behind it are `value` bytes, the frames of a message between the managers. */
   CARRY: 14,
 } as const;

@@ -9,6 +9,7 @@ import { LaneSet } from "./lane-set.ts";
 import { LostLanes } from "./lost-lanes.ts";
 import { type Message, MessageType, packQueuePair, unpackQueuePair } from "./messages.ts";
 import { Pace } from "./pace.ts";
+import type { RemoteKeys } from "./remote-keys.ts";
 import type { RemoteLane } from "./remote-lane.ts";
 import { RoomRounds } from "./room-rounds.ts";
 import { RoomWriter } from "./room-writer.ts";
@@ -29,6 +30,7 @@ export interface OutboundSetup {
   /** @throws where it cannot be had. */
   openLane(events: LaneEvents, remote: RemoteLane): Lane;
   sinkOf(lane: Lane): WriteSink;
+  readonly keys: RemoteKeys;
   describeEndpoint(lanes: readonly Lane[]): TransportData;
   /** Says good-bye, then closes. */
   dismiss(lanes: readonly Lane[]): void;
@@ -81,7 +83,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   write(batch: WriteBatch): void {
     if (this.#revoked.has(batch.tag)) this.#late.push(batch);
-    else if (!this.#lost.push(batch)) this.#writer.queue.push(batch);
+    else if (!this.#lost.push(batch)) this.#writer.push(batch);
   }
 
   cancel(tag: RoomTag, error: KVTransferError): void {
@@ -95,7 +97,9 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       this.#setup.events.connected();
     }
     let busy = false;
-    for (const lane of this.#lanes.open) if (lane.sends.pending > 0) busy = lane.poll() || busy;
+    // A room whose keys may be gone by now must not be written to: what the receiver has said of it is heard before.
+    const { areOfRooms } = this.#setup.keys;
+    for (const lane of this.#lanes.open) if (areOfRooms || lane.sends.pending > 0) busy = lane.poll() || busy;
     if (this.#lanes.live.length > 1) this.#dropCrawling();
     this.#retell();
     while (this.#confirmed && this.#state === "connected") {
@@ -140,6 +144,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
         this.cancel(tag, errors.revoked());
         for (const each of this.#lanes.open) each.say({ type: MessageType.FENCED, tag });
         return;
+      case MessageType.KEY:
+        return this.#onKey(lane, { tag, round, value });
       case MessageType.DOWN:
         return this.#onDown(tag);
       case MessageType.RESEND:
@@ -174,6 +180,13 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     const frames = unpackFrames(body);
     if (frames) this.#setup.events.message?.(frames);
     else this.#lose(this.#setup.errors.protocol("receive", "a carried message of wrong lengths"));
+  }
+
+  #onKey(lane: Lane, key: Pick<Message, "tag" | "round" | "value">): void {
+    const { errors, keys } = this.#setup;
+    if (!keys.add(lane, key)) return this.#lose(errors.protocol("receive", `a key for range ${key.round} of a room`));
+    if (!keys.of(lane, key.tag)) return;
+    for (const batch of keys.release(key.tag)) if (!this.#lost.push(batch)) this.#writer.push(batch);
   }
 
   // Lanes that come and go.
@@ -239,7 +252,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     if (!this.#lost.isParked(tag) && flights.every(({ told }) => told === 0)) return;
     for (const flight of flights) flight.restart();
     const waiting = [...this.#writer.queue.take(tag), ...this.#lost.unpark(tag)];
-    for (const batch of new Set([...flights.map((flight) => flight.batch), ...waiting])) this.#writer.queue.push(batch);
+    for (const batch of new Set([...flights.map((flight) => flight.batch), ...waiting])) this.#writer.push(batch);
   }
 
   /** What was not asked for again has landed, or is not wanted any more. */

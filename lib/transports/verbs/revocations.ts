@@ -10,6 +10,8 @@ export interface RevocationSetup {
   readonly alarms: Alarms;
   readonly now: () => number;
   readonly fenceGraceMs: number;
+  /** Whether rooms have keys of their own. */
+  readonly takesKeys: boolean;
   /** The room may be written to no more. */
   fenced(tag: RoomTag): void;
   /** The sender does not answer: its queue pairs must go. */
@@ -19,7 +21,11 @@ export interface RevocationSetup {
 /** The rooms that the receiver has taken back, until the sender can write to them no more; it has not for ever to say so. */
 export class Revocations {
   readonly #setup: RevocationSetup;
+  /** From then on the sender may tell of rooms that were taken back. */
+  hasTakenKeys = false;
   readonly #fences = new Fences();
+  /** Rooms that were fenced without the sender. */
+  readonly #unheard = new Set<RoomTag>();
   #heardAt = 0;
   #stopGrace: (() => void) | undefined;
 
@@ -31,8 +37,9 @@ export class Revocations {
     return this.#fences.size;
   }
 
+  /** What the sender is not known to have heard of. */
   get tags(): readonly RoomTag[] {
-    return this.#fences.tags;
+    return [...this.#fences.tags, ...this.#unheard];
   }
 
   has(tag: RoomTag): boolean {
@@ -51,8 +58,14 @@ export class Revocations {
     this.#stopGrace ??= alarms.after(fenceGraceMs, () => this.#onGrace());
   }
 
+  /** The sender has said that it writes no more to the room on the lane. */
+  answered(tag: RoomTag, lane: Lane): void {
+    this.#unheard.delete(tag);
+    this.#release(tag, lane);
+  }
+
   /** Nothing more comes by the lane for the room. */
-  release(tag: RoomTag, lane: Lane): void {
+  #release(tag: RoomTag, lane: Lane): void {
     if (this.#fences.release(tag, lane)) this.#setup.fenced(tag);
   }
 
@@ -65,19 +78,33 @@ export class Revocations {
     this.#stopGrace?.();
     this.#stopGrace = undefined;
     this.#fences.clear();
+    this.#unheard.clear();
   }
 
-  /** Does a sender that was asked to stop still show that it runs? If not, its way to our memory is closed. */
+  /**
+   * Does a sender that was asked to stop still show that it runs? If not, its way to our memory is closed: for the room
+   * alone, where that has keys of its own, and if that does not help, too, for all.
+   */
   #onGrace(): void {
     this.#stopGrace = undefined;
-    if (this.#fences.size === 0) return;
-    const { now, fenceGraceMs, errors, alarms, lost } = this.#setup;
-    const { at, oldest } = this.#fences.patienceEndsAt(this.#heardAt, fenceGraceMs);
-    const left = at - now();
-    if (left > 0) this.#stopGrace = alarms.after(left, () => this.#onGrace());
-    else {
-      const message = `no answer to a revoked room in ${Math.round(now() - oldest)} ms; the queue pairs were closed`;
-      lost(errors.lost("fence", message, { status: "ETIMEDOUT" }));
+    const { now, fenceGraceMs, errors, alarms, lost, takesKeys } = this.#setup;
+    for (;;) {
+      const room = this.#fences.oldest(this.#heardAt, fenceGraceMs);
+      if (!room) return;
+      const left = room.until - now();
+      if (left > 0) {
+        this.#stopGrace ??= alarms.after(left, () => this.#onGrace());
+        return;
+      }
+      if (!takesKeys || room.keysTaken) {
+        const message = `no answer to a revoked room in ${Math.round(now() - room.since)} ms; the queue pairs were closed`;
+        return lost(errors.lost("fence", message, { status: "ETIMEDOUT" }));
+      }
+      this.hasTakenKeys = true;
+      this.#unheard.add(room.tag);
+      for (const lane of this.#fences.takeKeys(room.tag, now())) {
+        lane.takeKeys(room.tag, () => this.#release(room.tag, lane));
+      }
     }
   }
 }

@@ -4,6 +4,7 @@ import type { RoomTag, WriteBatch } from "../transport.ts";
 import { Flight } from "./flight.ts";
 import type { Lane } from "./lane.ts";
 import type { LaneSet } from "./lane-set.ts";
+import type { RemoteKeys } from "./remote-keys.ts";
 import type { RoomRounds } from "./room-rounds.ts";
 import { NOTHING } from "./send-queue.ts";
 import type { WriteSink } from "./write-sink.ts";
@@ -12,6 +13,7 @@ export interface RoomWriterSetup {
   readonly errors: PairErrors;
   readonly lanes: LaneSet;
   readonly rounds: RoomRounds;
+  readonly keys: RemoteKeys;
   /** Bytes of one room before it is the next one's turn; a lane with less free is waited for. */
   readonly turnBytes: number;
   sinkOf(lane: Lane): WriteSink;
@@ -44,9 +46,15 @@ export class RoomWriter {
     return [...this.#flights.values()].filter(({ batch }) => batch.tag === tag);
   }
 
+  /** The batch's turn will come; where its room has no keys yet, once it has. */
+  push(batch: WriteBatch): void {
+    if (this.#hasKeys(batch.tag)) this.queue.push(batch);
+    else this.#setup.keys.hold(batch);
+  }
+
   /** Everything of the room that is queued, or among `others`, fails now, the rest once nothing of it is under way. */
   cancel(tag: RoomTag, error: KVTransferError, others: readonly WriteBatch[]): void {
-    const dropped = new Set([...this.queue.take(tag), ...others]);
+    const dropped = new Set([...this.queue.take(tag), ...this.#setup.keys.release(tag), ...others]);
     for (const flight of this.flightsOf(tag)) {
       dropped.delete(flight.batch);
       flight.cancelled ??= error;
@@ -60,7 +68,7 @@ export class RoomWriter {
 
   /** Everything that is queued or under way. */
   takeAll(): WriteBatch[] {
-    const batches = [...this.#flights.keys(), ...this.queue.takeAll()];
+    const batches = [...this.#flights.keys(), ...this.queue.takeAll(), ...this.#setup.keys.releaseAll()];
     this.#flights.clear();
     return batches;
   }
@@ -69,13 +77,18 @@ export class RoomWriter {
   advance(queued: QueuedBatch): boolean {
     const { batch } = queued;
     const flight = this.#flightOf(batch);
+    if (flight.told === 0 && !this.#hasKeys(batch.tag)) {
+      // The lane by which it had some has failed.
+      for (const each of this.queue.take(batch.tag)) this.#setup.keys.hold(each);
+      return true;
+    }
     try {
       if (!queued.pages.done) {
-        const lane = this.#freeLane();
+        const lane = this.#freeLane(batch.tag);
         // A lane may have failed, and the room be parked for it.
         if (this.queue.current !== queued) return true;
         if (!lane) return false;
-        const sink = this.#sinkOf(lane).begin(flight);
+        const sink = this.#sinkOf(lane).begin(flight, this.#setup.keys.of(lane, batch.tag)!);
         try {
           queued.pages.advance(this.#setup.turnBytes, sink);
         } finally {
@@ -100,14 +113,14 @@ export class RoomWriter {
 
   /** The aux slot, and behind it, on every lane, word that all is written. False: not all of it fitted. */
   #endRoom(flight: Flight, { aux, totalBytes }: NonNullable<WriteBatch["last"]>): boolean {
-    const { lanes: set, rounds } = this.#setup;
+    const { lanes: set, rounds, keys } = this.#setup;
     const { tag } = flight.batch;
     const lastAux = aux.writeCount - 1;
     let auxSlot = NOTHING;
     if (flight.told === 0) {
-      flight.tellers = [...set.live];
-      const first = flight.tellers[0]!;
-      const sink = this.#sinkOf(first).begin(flight);
+      const first = set.live.find((lane) => keys.of(lane, tag))!;
+      flight.tellers = [first, ...set.live.filter((lane) => lane !== first)];
+      const sink = this.#sinkOf(first).begin(flight, keys.of(first, tag)!);
       while (flight.auxWrites < lastAux) {
         if (first.sends.free < 1) first.flush();
         if (first.over || first.sends.free < 1) return false;
@@ -129,15 +142,21 @@ export class RoomWriter {
   }
 
   /** The lane with the least under way, if it takes a whole turn: faster ones are given more. */
-  #freeLane(): Lane | undefined {
-    const { lanes, turnBytes } = this.#setup;
+  #freeLane(tag: RoomTag): Lane | undefined {
+    const { lanes, turnBytes, keys } = this.#setup;
     let best: Lane | undefined;
     for (const lane of lanes.live.length > 1 ? [...lanes.live] : lanes.live) {
       if (lane.sends.free < 1) lane.flush();
       if (lane.over || lane.sends.free < 1 || lane.sends.freeBytes < turnBytes) continue;
+      if (!keys.of(lane, tag)) continue;
       if (!best || lane.sends.freeBytes > best.sends.freeBytes) best = lane;
     }
     return best;
+  }
+
+  #hasKeys(tag: RoomTag): boolean {
+    const { lanes, keys } = this.#setup;
+    return !keys.areOfRooms || lanes.live.some((lane) => keys.of(lane, tag) !== undefined);
   }
 
   #sinkOf(lane: Lane): WriteSink {

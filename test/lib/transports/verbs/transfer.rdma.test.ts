@@ -15,6 +15,7 @@ describeRdma("the data path of verbs", () => {
   test.each([
     { queuePairs: 1 },
     { queuePairs: 3 },
+    { queuePairs: 2, windows: true },
     {
       queuePairs: 2,
       gatherLimit: 1,
