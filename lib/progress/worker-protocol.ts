@@ -1,4 +1,5 @@
 import type { ZmqCurve } from "../../ffi/zmq/index.ts";
+import type { KVLayout } from "../planner/index.ts";
 import type { Member } from "../protocol/index.ts";
 import type { RegisteredBuffer, TransportData } from "../transports/transport.ts";
 import type { Timeouts } from "./dependencies.ts";
@@ -17,6 +18,8 @@ export interface ProgressStart {
   readonly timeouts: Timeouts;
   readonly table: SharedArrayBuffer;
   readonly ring: SharedArrayBuffer;
+  /** The same for the rooms that are rehearsed before any other. */
+  readonly rehearsal: { readonly table: SharedArrayBuffer; readonly ring: SharedArrayBuffer };
   /** The eventfd that wakes the thread. */
   readonly wakeFd: number;
   /** See {@link Control}. */
@@ -41,8 +44,21 @@ export const Control = {
 
 export const Phase = { starting: 0, running: 1, stopped: 2, died: 3 } as const;
 
+/** What the engine's thread must know of a rehearsal to play its part. */
+export interface RehearsalScript {
+  readonly layout: KVLayout;
+  /** The address of its registry. */
+  readonly registry: string;
+}
+
 /** What the progress thread posts to its manager: only at the start and the end, for those are not waited for in a tick. */
 export type ProgressReport =
-  | { readonly report: "running"; readonly transports: readonly string[]; readonly unusable: readonly string[] }
+  | {
+      readonly report: "running";
+      readonly transports: readonly string[];
+      readonly unusable: readonly string[];
+      /** There until the command to stop comes by the rehearsal's ring. */
+      readonly rehearsal?: RehearsalScript;
+    }
   | { readonly report: "refused"; readonly message: string }
   | { readonly report: "died"; readonly message: string };

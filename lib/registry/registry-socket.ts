@@ -1,4 +1,5 @@
 import type { ZmqContext, ZmqSocket } from "../../ffi/zmq/index.ts";
+import { now } from "../clock.ts";
 import type { Frame } from "../protocol/index.ts";
 import { Registry } from "./registry.ts";
 
@@ -26,17 +27,17 @@ export class RegistrySocket implements Disposable {
   #lastTurnAt: number;
   #nextTickAt: number;
 
-  private constructor(socket: ZmqSocket, registry: Registry, leaseMs: number, now: number) {
+  private constructor(socket: ZmqSocket, registry: Registry, leaseMs: number) {
     this.socket = socket;
     this.port = Number(socket.lastEndpoint.split(":").at(-1));
     this.#registry = registry;
     this.#leaseMs = leaseMs;
-    this.#lastTurnAt = now;
-    this.#nextTickAt = now + leaseMs / TICKS_PER_LEASE;
+    this.#lastTurnAt = now();
+    this.#nextTickAt = this.#lastTurnAt + leaseMs / TICKS_PER_LEASE;
   }
 
   /** @throws {ZmqError} EADDRINUSE and its like. */
-  static bind(context: ZmqContext, options: RegistrySocketOptions, now: number): RegistrySocket {
+  static bind(context: ZmqContext, options: RegistrySocketOptions): RegistrySocket {
     const { host, port, leaseMs, maxMembers, token, serverSecretKey } = options;
     const socket = context.socket("router", {
       linger: 0,
@@ -56,7 +57,7 @@ export class RegistrySocket implements Disposable {
       // A client that is gone, or takes nothing, loses the message: its lease tells.
       socket.send([identity, ...frames]);
     });
-    return new RegistrySocket(socket, registry, leaseMs, now);
+    return new RegistrySocket(socket, registry, leaseMs);
   }
 
   get memberCount(): number {
@@ -69,21 +70,22 @@ export class RegistrySocket implements Disposable {
   }
 
   /** Hears what has come; true if anything had. */
-  step(now: number): boolean {
+  step(): boolean {
+    const at = now();
     // A process that was stopped hears what has come since before it judges anybody's silence.
-    const gap = now - this.#lastTurnAt;
+    const gap = at - this.#lastTurnAt;
     if (gap > this.#leaseMs / 2) this.#registry.forgive(gap);
-    this.#lastTurnAt = now;
+    this.#lastTurnAt = at;
     let heard = 0;
     for (; heard < MESSAGES_PER_TURN; heard++) {
       const message = this.socket.receive(MAX_FRAMES) as Frame[] | undefined;
       if (!message) break;
       const [identity, ...frames] = message;
-      this.#registry.receive(identity!, frames, now);
+      this.#registry.receive(identity!, frames, at);
     }
-    if (now >= this.#nextTickAt) {
-      this.#nextTickAt = now + this.#leaseMs / TICKS_PER_LEASE;
-      this.#registry.tick(now);
+    if (at >= this.#nextTickAt) {
+      this.#nextTickAt = at + this.#leaseMs / TICKS_PER_LEASE;
+      this.#registry.tick(at);
     }
     return heard > 0;
   }

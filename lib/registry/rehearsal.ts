@@ -11,11 +11,7 @@ const LIMIT_MS = 200;
 /** Hands messages on between two members of its own, so that the first real one of this thread meets compiled code. */
 export function rehearseRegistry(context: ZmqContext): void {
   const deadline = now() + LIMIT_MS;
-  using registry = RegistrySocket.bind(
-    context,
-    { host: "127.0.0.1", port: 0, leaseMs: 10 * LIMIT_MS, maxMembers: 2 },
-    now(),
-  );
+  using registry = RegistrySocket.bind(context, { host: "127.0.0.1", port: 0, leaseMs: 10 * LIMIT_MS, maxMembers: 2 });
   const poller = new ZmqPoller();
   poller.add(registry.socket, { readable: true });
   using cleanup = new DisposableStack();
@@ -30,7 +26,7 @@ export function rehearseRegistry(context: ZmqContext): void {
     while (now() < deadline) {
       if (socket.receive() !== undefined) return true;
       poller.wait(1);
-      registry.step(now());
+      registry.step();
     }
     return false;
   };

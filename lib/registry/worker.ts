@@ -14,7 +14,7 @@ function start(start: RegistryStart): void {
   const control = new Int32Array(start.control);
   const context = ZmqContext.create();
   try {
-    const registry = RegistrySocket.bind(context, start, now());
+    const registry = RegistrySocket.bind(context, start);
     self.postMessage({ report: "listening", port: registry.port } satisfies RegistryReport);
     rehearseRegistry(context);
     serve(registry, EventFd.borrow(start.wakeFd), control);
@@ -35,7 +35,7 @@ function serve(registry: RegistrySocket, wake: EventFd, control: Int32Array): vo
   while (Atomics.load(control, RegistryControl.stop) === 0) {
     poller.wait(Math.max(0, registry.wakeAt - now()));
     if (poller.readable(wake.fd)) wake.drain();
-    registry.step(now());
+    registry.step();
     Atomics.store(control, RegistryControl.members, registry.memberCount);
   }
 }
