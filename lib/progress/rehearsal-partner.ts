@@ -25,25 +25,27 @@ export class RehearsalPartner implements Companion {
   }
 
   get wakeAt(): number {
-    return this.#ref ? this.#progress.wakeAt : this.#nextAt;
+    return this.#progress.wakeAt;
   }
 
   step(): boolean {
     const state = this.#ref && this.#table.state(this.#ref);
-    if (state === undefined || state === KVPoll.Success) this.#next(now());
-    return this.#progress.step();
+    if (state === KVPoll.Success) this.#leave(this.#ref!);
+    if (!this.#ref && now() >= this.#nextAt) this.#enter();
+    // What it waits for is nearer than poll's milliseconds.
+    return this.#progress.step() || !this.#ref;
   }
 
-  /** Now before the engine's thread opens its side of the room, now after. */
-  #next(at: number): void {
-    if (this.#ref) {
-      this.#progress.execute({ op: "clear", ref: this.#ref });
-      this.#ref = undefined;
-      this.#nextAt = at + (this.#room % 2) * LATE_MS;
-    }
-    if (at < this.#nextAt) return;
+  /** It opens its side of a room now before, now after the engine's thread opens the other. */
+  #leave(ref: SlotRef): void {
+    this.#progress.execute({ op: "clear", ref });
+    this.#ref = undefined;
+    this.#nextAt = now() + (this.#room % 2) * LATE_MS;
+  }
+
+  #enter(): void {
     const room = ++this.#room;
-    const ref = (this.#ref = this.#table.acquire(room, at));
+    const ref = (this.#ref = this.#table.acquire(room, now()));
     const page = Int32Array.of(rehearsalPage(room));
     const auxIndex = rehearsalPage(room + 1);
     if (this.#role === "prefill") {
