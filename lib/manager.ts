@@ -62,7 +62,7 @@ export class KVManager extends RoomFactory {
       );
       if (host.rehearsal) {
         host.hold();
-        await rehearse(options.role, host.rehearsal);
+        await rehearse(options.role, host, host.rehearsal);
         host.unhold();
       }
       return new KVManager({ role: options.role, layout, table, host }, bootstrapServer);

@@ -1,6 +1,6 @@
 import { now } from "./clock.ts";
 import type { ProgressHost } from "./progress/host.ts";
-import type { RehearsalStage } from "./progress/thread.ts";
+import type { ProgressThread, RehearsalStage } from "./progress/thread.ts";
 import { RoomFactory } from "./room-factory.ts";
 import type { RoomHandle } from "./room-handle.ts";
 import { rehearsalPage } from "./transports/rehearsal-pool.ts";
@@ -13,9 +13,13 @@ const LIMIT_MS = 500;
  * Plays this thread's part of rooms between the progress thread and itself, so that the first real room meets compiled
  * code in both: without it the first takes ten times as long as the others.
  */
-export async function rehearse(role: "prefill" | "decode", stage: RehearsalStage): Promise<void> {
+export async function rehearse(
+  role: "prefill" | "decode",
+  thread: ProgressThread,
+  stage: RehearsalStage,
+): Promise<void> {
   const { layout, registry, port } = stage;
-  const rooms = new RoomFactory({ role, layout, table: port.table, host: hostOf(stage) });
+  const rooms = new RoomFactory({ role, layout, table: port.table, host: hostOf(thread, stage) });
   const deadline = now() + LIMIT_MS;
   let late = (): void => undefined;
   const over = new Promise<void>((resolve) => (late = resolve));
@@ -44,14 +48,14 @@ function receive(rooms: RoomFactory, room: number, bootstrapAddr: string): RoomH
 }
 
 /** The thread is held by whoever rehearses. */
-function hostOf({ port }: RehearsalStage): ProgressHost {
+function hostOf({ transports, unusable, figures }: ProgressThread, { port }: RehearsalStage): ProgressHost {
   return {
     submit: (command) => port.submit(command),
     hold: () => undefined,
     unhold: () => undefined,
     close: () => Promise.resolve({ unfenced: 0 }),
-    transports: [],
-    unusable: [],
-    figures: { pairs: 0, links: 0, earlyRooms: 0 },
+    transports,
+    unusable,
+    figures,
   };
 }

@@ -4,29 +4,23 @@ import type { Member } from "../protocol/index.ts";
 import { RegistrySocket } from "../registry/registry-socket.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { RehearsalPool } from "../transports/rehearsal-pool.ts";
-import type { TransportContext, TransportFactory } from "../transports/transport.ts";
-import { DecodeRole } from "./decode-role.ts";
+import type { TransportFactory } from "../transports/transport.ts";
 import type { Companion } from "./loop.ts";
+import type { Timeouts } from "./dependencies.ts";
 import { Progress } from "./progress.ts";
 import type { PollReactor } from "./reactor.ts";
 import { RehearsalPartner } from "./rehearsal-partner.ts";
-import type { RehearsalScript } from "./worker-protocol.ts";
+import { contextFor, dependenciesOf } from "./setup.ts";
+import type { ManagerStart, RehearsalScript } from "./worker-protocol.ts";
 import { ZmqControl } from "./zmq-control.ts";
 
-/** Generous: the engine's thread ends the rehearsal, and these must not turn up in it. */
+/** Generous: the engine's thread ends the rehearsal, and no wait of its own must turn up in it. */
 const WAIT_MS = 60_000;
-const timeouts = {
-  bootstrapMs: WAIT_MS,
-  inputMs: WAIT_MS,
-  transferMs: WAIT_MS,
-  connectMs: WAIT_MS,
-  leaseMs: WAIT_MS,
-  idleMs: WAIT_MS,
-};
 const PARTNER_ROOMS = 8;
 
 export interface RehearsalOptions {
-  readonly role: Member["role"];
+  /** Whose role is rehearsed. */
+  readonly start: ManagerStart;
   /** How the rooms travel. */
   readonly transport: TransportFactory;
   /** The rooms of the engine's thread. */
@@ -56,7 +50,7 @@ export class Rehearsal implements Disposable {
     options.reactor.watchSocket(registry.socket);
     cleanup.defer(() => options.reactor.unwatchSocket(registry.socket));
     const address = `127.0.0.1:${registry.port}`;
-    const { role } = options;
+    const { role } = options.start.self;
     const partnerTable = RoomTable.allocate(PARTNER_ROOMS);
     const own = open(role, options.table, address, options, cleanup);
     const other = open(role === "decode" ? "prefill" : "decode", partnerTable, address, options, cleanup);
@@ -89,40 +83,33 @@ function open(
   role: Member["role"],
   table: RoomTable,
   registry: string,
-  { transport: factory, context, reactor }: RehearsalOptions,
+  { start: real, transport: factory, context, reactor }: RehearsalOptions,
   cleanup: DisposableStack,
 ) {
-  const { layout, buffers } = cleanup.use(new RehearsalPool());
+  const start = rehearsedStart(real, role, cleanup.use(new RehearsalPool()));
   let progress: Progress | undefined;
-  const id = `${role} rehearsal`;
-  const transport = factory({
-    role,
-    self: id,
-    layout,
-    buffers,
-    reactor,
-    now,
-    advertiseHost: undefined,
-    connectTimeoutMs: WAIT_MS,
-    options: {},
-    mayWrite: (tag, address, byteLength) =>
-      progress?.role instanceof DecodeRole && progress.role.owners.owns(tag, address, byteLength),
-  } satisfies TransportContext);
+  const transport = factory(contextFor("", start, reactor, () => progress));
   if ("unusable" in transport) throw new Error(transport.unusable);
   cleanup.defer(() => transport.close());
-  const self = { id, epoch: id, role, dpRank: 0, dpSize: 1, layout, transports: [transport.name] };
   const control = new ZmqControl(context, reactor, undefined);
-  const dependencies = {
-    self,
-    token: undefined,
-    table,
-    control,
-    transports: [transport],
-    timeouts,
-    now,
-    random: Math.random,
-  };
-  progress = new Progress(dependencies, registry);
+  progress = new Progress(dependenciesOf(start, table, control, [transport]), registry);
   cleanup.defer(() => progress.close());
-  return { role, layout, progress };
+  return { role, layout: start.self.layout, progress };
+}
+
+/**
+ * Cloned as the real one was when it came to this thread: objects that are made in another way, even if they have
+ * the same properties, make the engine throw away what it has compiled.
+ */
+function rehearsedStart({ self, timeouts }: ManagerStart, role: Member["role"], pool: RehearsalPool): ManagerStart {
+  const id = `${role} rehearsal`;
+  const { layout, buffers } = pool;
+  return structuredClone({
+    self: { ...self, id, epoch: id, role, dpRank: 0, dpSize: 1, layout },
+    token: undefined,
+    buffers,
+    transportOptions: {},
+    advertiseHost: undefined,
+    timeouts: Object.fromEntries(Object.keys(timeouts).map((name) => [name, WAIT_MS])) as unknown as Timeouts,
+  });
 }

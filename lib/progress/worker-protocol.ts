@@ -4,18 +4,22 @@ import type { Member } from "../protocol/index.ts";
 import type { RegisteredBuffer, TransportData } from "../transports/transport.ts";
 import type { Timeouts } from "./dependencies.ts";
 
-/** What the progress thread is started with. Structured-cloned: only data and shared memory. */
-export interface ProgressStart {
+/** What a manager's progress is made from. */
+export interface ManagerStart {
   readonly self: Member;
   readonly token: string | undefined;
-  readonly curve: ZmqCurve | undefined;
-  readonly registryAddress: string | undefined;
   readonly buffers: readonly RegisteredBuffer[];
-  /** Names or module paths, best first. */
-  readonly transports: readonly string[];
   readonly transportOptions: { readonly [name: string]: TransportData };
   readonly advertiseHost: string | undefined;
   readonly timeouts: Timeouts;
+}
+
+/** What the progress thread is started with. Structured-cloned: only data and shared memory. */
+export interface ProgressStart extends ManagerStart {
+  readonly curve: ZmqCurve | undefined;
+  readonly registryAddress: string | undefined;
+  /** Names or module paths, best first. */
+  readonly transports: readonly string[];
   readonly table: SharedArrayBuffer;
   readonly ring: SharedArrayBuffer;
   /** The same for the rooms that are rehearsed before any other. */

@@ -7,17 +7,16 @@ declare const self: Worker;
 
 import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
-import { now } from "../clock.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { openTransports } from "../transports/index.ts";
 import type { TransportFactory } from "../transports/transport.ts";
 import { CommandRing } from "./command-ring.ts";
 import { refuse } from "./command.ts";
-import { DecodeRole } from "./decode-role.ts";
 import { type ProgressLoop, runProgress } from "./loop.ts";
 import { Progress } from "./progress.ts";
 import { PollReactor } from "./reactor.ts";
 import { Rehearsal } from "./rehearsal.ts";
+import { contextFor, dependenciesOf } from "./setup.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
 import { ZmqControl } from "./zmq-control.ts";
 
@@ -38,32 +37,12 @@ async function start(start: ProgressStart): Promise<void> {
   try {
     const { transports, unusable, rehearsable } = await openTransports(
       start.transports,
-      (name) => ({
-        role: start.self.role,
-        self: start.self.id,
-        layout: start.self.layout,
-        buffers: start.buffers,
-        reactor,
-        now,
-        advertiseHost: start.advertiseHost,
-        connectTimeoutMs: start.timeouts.connectMs,
-        options: start.transportOptions[name] ?? {},
-        mayWrite: (tag, address, byteLength) =>
-          progress?.role instanceof DecodeRole && progress.role.owners.owns(tag, address, byteLength),
-      }),
+      (name) => contextFor(name, start, reactor, () => progress),
       reactor,
     );
     if (transports.length === 0) return post({ report: "refused", message: unusable.join("; ") || "none was named" });
-    const dependencies = {
-      self: { ...start.self, transports: transports.map(({ name }) => name) },
-      token: start.token,
-      table,
-      control: new ZmqControl(context, reactor, start.curve),
-      transports,
-      timeouts: start.timeouts,
-      now,
-      random: Math.random,
-    };
+    const registries = new ZmqControl(context, reactor, start.curve);
+    const dependencies = dependenciesOf(start, table, registries, transports);
     const rehearsal = openRehearsal(start, rehearsable, context, reactor);
     post({
       report: "running",
@@ -91,13 +70,13 @@ async function start(start: ProgressStart): Promise<void> {
 }
 
 function openRehearsal(
-  { self: { role }, rehearsal }: ProgressStart,
+  start: ProgressStart,
   transport: TransportFactory,
   context: ZmqContext,
   reactor: PollReactor,
 ): Rehearsal | undefined {
   try {
-    return Rehearsal.open({ role, transport, table: RoomTable.over(rehearsal.table), context, reactor });
+    return Rehearsal.open({ start, transport, table: RoomTable.over(start.rehearsal.table), context, reactor });
   } catch {
     return undefined;
   }
