@@ -60,11 +60,7 @@ export class KVManager extends RoomFactory {
         },
         table,
       );
-      if (host.rehearsal) {
-        host.hold();
-        await rehearse(options.role, host, host.rehearsal);
-        host.unhold();
-      }
+      await rehearse(options.role, host);
       return new KVManager({ role: options.role, layout, table, host }, bootstrapServer);
     } catch (error) {
       await bootstrapServer?.close();

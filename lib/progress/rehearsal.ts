@@ -1,5 +1,4 @@
 import type { ZmqContext } from "../../ffi/zmq/index.ts";
-import { now } from "../clock.ts";
 import type { Member } from "../protocol/index.ts";
 import { RegistrySocket } from "../registry/registry-socket.ts";
 import { RoomTable } from "../rooms/index.ts";

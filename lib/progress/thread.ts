@@ -10,12 +10,14 @@ import { Control, Phase, type ProgressReport, type ProgressStart, type Rehearsal
 const RING_BYTES = 4 * 1024 * 1024;
 const REHEARSAL_RING_BYTES = 64 * 1024;
 const REHEARSAL_ROOMS = 8;
+/** Two, or the code that is compiled would count on there being one of everything. */
+const REHEARSALS = 2;
 
-export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "rehearsal" | "wakeFd" | "control"> & {
+export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "rehearsals" | "wakeFd" | "control"> & {
   readonly threadMs: number;
 };
 
-/** Where the engine's thread plays its part of a rehearsal: it ends with the command to stop. */
+/** Where the engine's thread plays its part of a rehearsal, which ends with the command to stop. */
 export interface RehearsalStage extends RehearsalScript {
   readonly port: CommandPort;
 }
@@ -29,8 +31,8 @@ export class ProgressThread implements ProgressHost {
   readonly #threadMs: number;
   transports: readonly string[] = [];
   unusable: readonly string[] = [];
-  /** There until it was stopped; the thread does nothing else before. */
-  rehearsal: RehearsalStage | undefined;
+  /** One after the other; the thread does nothing else before the last is stopped. */
+  rehearsals: readonly RehearsalStage[] = [];
   #holds = 0;
 
   private constructor(worker: Worker, port: CommandPort, wake: EventFd, control: Int32Array, threadMs: number) {
@@ -47,20 +49,26 @@ export class ProgressThread implements ProgressHost {
     const wake = EventFd.create();
     const control = new Int32Array(new SharedArrayBuffer(Control.words * 4));
     const port = new CommandPort(table, CommandRing.allocate(RING_BYTES), wake, control);
-    const rehearsedTable = RoomTable.allocate(REHEARSAL_ROOMS);
-    const rehearsed = new CommandPort(rehearsedTable, CommandRing.allocate(REHEARSAL_RING_BYTES), wake, control);
+    const rehearsed = Array.from({ length: REHEARSALS }, () => {
+      return new CommandPort(
+        RoomTable.allocate(REHEARSAL_ROOMS),
+        CommandRing.allocate(REHEARSAL_RING_BYTES),
+        wake,
+        control,
+      );
+    });
     const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
     const thread = new ProgressThread(worker, port, wake, control, threadMs);
     try {
-      const script = await thread.#begin({
+      const scripts = await thread.#begin({
         ...rest,
         table: table.shared,
         ring: port.ring.shared,
-        rehearsal: { table: rehearsedTable.shared, ring: rehearsed.ring.shared },
+        rehearsals: rehearsed.map(({ table: { shared }, ring }) => ({ table: shared, ring: ring.shared })),
         wakeFd: wake.fd,
         control: control.buffer as SharedArrayBuffer,
       });
-      if (script) thread.rehearsal = { ...script, port: rehearsed };
+      thread.rehearsals = scripts.map((script, act) => ({ ...script, port: rehearsed[act]! }));
     } catch (error) {
       wake.close();
       throw error;
@@ -111,7 +119,7 @@ export class ProgressThread implements ProgressHost {
   }
 
   /** Settles with what there is to rehearse. */
-  #begin(start: ProgressStart): Promise<RehearsalScript | undefined> {
+  #begin(start: ProgressStart): Promise<readonly RehearsalScript[]> {
     return new Promise((resolve, reject) => {
       const late = new KVTransferError("DEADLINE", `the progress thread did not start in ${this.#threadMs} ms`, {
         step: "start",
@@ -122,7 +130,7 @@ export class ProgressThread implements ProgressHost {
         if (data.report === "running") {
           this.transports = data.transports;
           this.unusable = data.unusable;
-          return resolve(data.rehearsal);
+          return resolve(data.rehearsals);
         }
         const refused = data.report === "refused";
         const message = refused

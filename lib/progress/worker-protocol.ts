@@ -23,7 +23,7 @@ export interface ProgressStart extends ManagerStart {
   readonly table: SharedArrayBuffer;
   readonly ring: SharedArrayBuffer;
   /** The same for the rooms that are rehearsed before any other. */
-  readonly rehearsal: { readonly table: SharedArrayBuffer; readonly ring: SharedArrayBuffer };
+  readonly rehearsals: readonly { readonly table: SharedArrayBuffer; readonly ring: SharedArrayBuffer }[];
   /** The eventfd that wakes the thread. */
   readonly wakeFd: number;
   /** See {@link Control}. */
@@ -61,8 +61,8 @@ export type ProgressReport =
       readonly report: "running";
       readonly transports: readonly string[];
       readonly unusable: readonly string[];
-      /** There until the command to stop comes by the rehearsal's ring. */
-      readonly rehearsal?: RehearsalScript;
+      /** Each is there until the command to stop comes by its ring. */
+      readonly rehearsals: readonly RehearsalScript[];
     }
   | { readonly report: "refused"; readonly message: string }
   | { readonly report: "died"; readonly message: string };

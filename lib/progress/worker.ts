@@ -43,15 +43,17 @@ async function start(start: ProgressStart): Promise<void> {
     if (transports.length === 0) return post({ report: "refused", message: unusable.join("; ") || "none was named" });
     const registries = new ZmqControl(context, reactor, start.curve);
     const dependencies = dependenciesOf(start, table, registries, transports);
-    const rehearsal = openRehearsal(start, rehearsable, context, reactor);
+    const rehearsals = openRehearsals(start, rehearsable, context, reactor);
     post({
       report: "running",
       transports: transports.map(({ name }) => name),
       unusable,
-      ...(rehearsal && { rehearsal: rehearsal.script }),
+      rehearsals: rehearsals.map(({ script }) => script),
     });
     Atomics.store(control, Control.phase, Phase.running);
-    if (rehearsal) rehearse(rehearsal, { ring: CommandRing.over(start.rehearsal.ring), reactor, control });
+    for (const [act, rehearsal] of rehearsals.entries()) {
+      rehearse(rehearsal, { ring: CommandRing.over(start.rehearsals[act]!.ring), reactor, control });
+    }
     progress = new Progress(dependencies, start.registryAddress);
     runProgress({ progress, ring: CommandRing.over(start.ring), reactor, control, companions: [] });
     for (const transport of transports) transport.close();
@@ -69,17 +71,21 @@ async function start(start: ProgressStart): Promise<void> {
   }
 }
 
-function openRehearsal(
+function openRehearsals(
   start: ProgressStart,
   transport: TransportFactory,
   context: ZmqContext,
   reactor: PollReactor,
-): Rehearsal | undefined {
+): Rehearsal[] {
+  const opened: Rehearsal[] = [];
   try {
-    return Rehearsal.open({ start, transport, table: RoomTable.over(start.rehearsal.table), context, reactor });
+    for (const { table } of start.rehearsals) {
+      opened.push(Rehearsal.open({ start, transport, table: RoomTable.over(table), context, reactor }));
+    }
   } catch {
-    return undefined;
+    // Then the first rooms are slower.
   }
+  return opened;
 }
 
 /** The engine's thread ends it, too; whatever goes wrong in it says nothing about the real rooms. */
