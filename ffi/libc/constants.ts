@@ -29,7 +29,15 @@ export const SocketType = { STREAM: 1, DGRAM: 2, SEQPACKET: 5 } as const;
 export const SOL_SOCKET = 1;
 export const SocketOption = { REUSEADDR: 2, ERROR: 4, SNDBUF: 7, RCVBUF: 8, KEEPALIVE: 9, PEERCRED: 17 } as const;
 export const IPPROTO_TCP = 6;
-export const TcpOption = { NODELAY: 1, KEEPIDLE: 4, KEEPINTVL: 5, KEEPCNT: 6, USER_TIMEOUT: 18 } as const;
+export const TcpOption = {
+  NODELAY: 1,
+  KEEPIDLE: 4,
+  KEEPINTVL: 5,
+  KEEPCNT: 6,
+  WINDOW_CLAMP: 10,
+  USER_TIMEOUT: 18,
+  NOTSENT_LOWAT: 25,
+} as const;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 export const MessageFlag = {

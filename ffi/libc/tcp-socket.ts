@@ -61,6 +61,16 @@ export class TcpSocket extends Socket {
     this.setOption(IPPROTO_TCP, TcpOption.NODELAY, 1);
   }
 
+  /** Takes no more while so many bytes wait in the kernel for their turn on the wire (TCP_NOTSENT_LOWAT). */
+  setUnsentLimit(byteLength: number): void {
+    this.setOption(IPPROTO_TCP, TcpOption.NOTSENT_LOWAT, byteLength);
+  }
+
+  /** Lets the peer send no more than so many bytes ahead of what was received (TCP_WINDOW_CLAMP). */
+  setWindowLimit(byteLength: number): void {
+    this.setOption(IPPROTO_TCP, TcpOption.WINDOW_CLAMP, byteLength);
+  }
+
   /** Kernel buffers in bytes. Before connect or listen, so that the window scale allows for them. */
   setBuffers({ sendBytes, receiveBytes }: { sendBytes?: number; receiveBytes?: number }): void {
     if (sendBytes !== undefined) this.setOption(SOL_SOCKET, SocketOption.SNDBUF, sendBytes);

@@ -178,8 +178,11 @@ export class DecodeRole implements PrefillPeersEvents {
       this.#advance(room);
     } catch (error) {
       const details = { step: "connect", peer: `registry ${room.bootstrapAddr}`, cause: error };
-      const mismatch = error instanceof PlanError && new KVTransferError("LAYOUT_MISMATCH", error.message, details);
-      this.#fail(room, mismatch || asTransferError(error, details));
+      if (!(error instanceof PlanError)) return this.#fail(room, asTransferError(error, details));
+      const mismatch = new KVTransferError("LAYOUT_MISMATCH", error.message, details);
+      this.#fail(room, mismatch);
+      const header = { room: room.room, tag: toTag(room.ref), error: mismatch.toRecord() };
+      if (room.link) this.#peers.refuse(room.link, header);
     }
   }
 

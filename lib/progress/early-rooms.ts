@@ -65,6 +65,11 @@ export class EarlyRooms {
     return this.#abandoned.get(room, this.#options.now());
   }
 
+  /** A decode rank says that it will never ask for the room, whose sender has not come yet. */
+  abandon(room: number, error: KVTransferError): void {
+    if (!this.#rooms.has(room)) this.#abandoned.add(room, error, this.#options.now());
+  }
+
   /** The sender has come: what was gathered is its. */
   take(room: number): Destinations {
     const known = this.#rooms.get(room);

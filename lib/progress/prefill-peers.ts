@@ -1,6 +1,6 @@
 import { KVTransferError } from "../errors.ts";
 import { decodeRanksOf, pairLayouts, prefillRanksOf, prefillReplica, type RankMapping } from "../planner/index.ts";
-import type { Member } from "../protocol/index.ts";
+import { encodeRelayed, type Member, type RelayedHeaders } from "../protocol/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
 import type { RoomSource } from "./decode-rooms.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
@@ -151,6 +151,11 @@ export class PrefillPeers implements InboundPairEvents {
     if (!this.#retired.has(pair) || pair.unfenced > 0 || pair.rooms > 0) return;
     this.#retired.delete(pair);
     pair.close();
+  }
+
+  /** Tells the ranks behind a registry that a room cannot be taken from them: one of them may have a sender that waits. */
+  refuse(link: RegistryLink, header: RelayedHeaders["abort"]): void {
+    for (const { id } of link.members.values()) link.send(encodeRelayed("abort", id, header));
   }
 
   // What pairs report.

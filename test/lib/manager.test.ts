@@ -324,17 +324,29 @@ test(
 );
 
 test(
-  "layouts that do not fit are refused when the pair connects",
+  "layouts that do not fit are refused before the pair connects, and the sender is told, whether it has come or not",
   async () => {
     using source = new TestPool({ pageBytes: 4_096 });
     using destination = new TestPool({ pageBytes: 8_192 });
     await using prefill = await KVManager.create({ role: "prefill", args: source.args, bootstrap: local });
     await using decode = await KVManager.create({ role: "decode", args: destination.args });
-    const receiver = decode.createReceiver({ room: 1, bootstrapAddr: prefill.bootstrapServer!.address });
-    expect(await receiver.done.catch((error: unknown) => error)).toMatchObject({
-      code: "LAYOUT_MISMATCH",
-      message: expect.stringContaining("bytes per token and head"),
-    });
+    const bootstrapAddr = prefill.bootstrapServer!.address;
+    const mismatch = { code: "LAYOUT_MISMATCH", message: expect.stringContaining("bytes per token and head") };
+    const waiting = prefill.createSender({ room: 1 });
+    const receiver = decode.createReceiver({ room: 1, bootstrapAddr });
+    for (const { done } of [receiver, waiting]) {
+      expect(await done.catch((error: unknown) => error)).toMatchObject({ ...mismatch, room: 1 });
+    }
+    await waiting.released;
+
+    const early = decode.createReceiver({ room: 2, bootstrapAddr });
+    // What is told of room 3 comes behind what is told of room 2.
+    const behind = prefill.createSender({ room: 3 });
+    await early.done.catch(() => undefined);
+    decode.createReceiver({ room: 3, bootstrapAddr });
+    await behind.done.catch(() => undefined);
+    const late = prefill.createSender({ room: 2 });
+    expect(await late.done.catch((error: unknown) => error)).toMatchObject({ ...mismatch, room: 2 });
   },
   LIMIT_MS,
 );

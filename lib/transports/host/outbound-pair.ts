@@ -117,8 +117,8 @@ export class OutboundPair implements OutboundEnd {
       const batch = this.#confirmed && this.#writer!.ready ? this.#queue.current : undefined;
       if (!batch) break;
       this.#takeTurn(batch);
-      // Small batches land together: one call for the bytes of all of them.
-      if (this.#flights.size >= MAX_FLYING) this.#land();
+      // Small batches land together, one call for the bytes of all of them; but they do not wait for a large one's turn.
+      if (this.#flights.size >= MAX_FLYING || this.#queue.current?.large) this.#land();
       if (this.#queue.size === 0 || context.now() >= until) break;
     }
     this.#land();
@@ -162,6 +162,7 @@ export class OutboundPair implements OutboundEnd {
       return;
     }
     if (!queued.pages.done) {
+      queued.large = true;
       this.#queue.next();
       return;
     }

@@ -40,8 +40,8 @@ export interface PageWriterFactory {
   open(receiverPid: number, regions: readonly GrantedRegion[]): PageWriter;
 }
 
-/** Bytes that one room may write before it is another's turn: a fraction of a millisecond. */
-const TURN_BYTES = 1024 * 1024;
+/** Bytes that one room may write before it is another's turn: a fraction of a millisecond, also in pages of 4 KiB. */
+const TURN_BYTES = 512 * 1024;
 
 /**
  * A writer whose copies are made by this thread: everything is in place whenever anyone asks. The aux slot goes right behind

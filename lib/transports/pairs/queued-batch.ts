@@ -6,6 +6,8 @@ export class QueuedBatch {
   readonly batch: WriteBatch;
   /** How far the pages have got. */
   readonly pages: PlanCursor;
+  /** One turn was not enough for its pages. */
+  large = false;
   readonly #aux: PlanCursor | undefined;
 
   constructor(batch: WriteBatch) {

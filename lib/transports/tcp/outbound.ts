@@ -19,7 +19,9 @@ import { keepAliveOf, type TcpOptions } from "./options.ts";
 import { UnackedBatches } from "./unacked-batches.ts";
 
 /** How long one call from the poll loop may write. */
-const WRITE_MS = 1;
+const WRITE_MS = 0.25;
+/** A small room waits behind what the kernel holds already: no more than the wire needs to stay busy. */
+const UNSENT_BYTES = 256 * 1024;
 
 export interface TcpOutboundOptions {
   readonly peer: string;
@@ -139,6 +141,7 @@ export class TcpOutbound implements OutboundEnd {
       return;
     }
     this.#socket.setNoDelay();
+    this.#socket.setUnsentLimit(UNSENT_BYTES);
     this.#socket.setKeepAlive(keepAliveOf(this.#setup.options));
     this.#state = "greeting";
     this.#sender.append(packGreeting({ version: PROTOCOL_VERSION, token: this.#token, nonce: this.#nonce }).bytes);
