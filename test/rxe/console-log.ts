@@ -16,9 +16,11 @@ export class ConsoleLog {
     rmSync(folder, { recursive: true });
   }
 
-  /** Its last lines; they can be read after `close`, too. */
+  /** Its last lines, and those before since the kernel panicked, if it did; they can be read after `close`, too. */
   tail(lines: number): string {
-    return (this.#closed ?? this.#read()).trimEnd().split("\n").slice(-lines).join("\n");
+    const all = (this.#closed ?? this.#read()).trimEnd().split("\n");
+    const panic = all.findLastIndex((line) => line.includes("Kernel panic"));
+    return all.slice(Math.max(0, panic < 0 ? all.length - lines : Math.min(panic, all.length - lines))).join("\n");
   }
 
   close(): void {
