@@ -193,7 +193,6 @@ export class SenderRooms {
     this.#dependencies.table.setFigure(room.ref, "writingMs", room.writingMs);
     this.#leave(room);
     this.book.succeed(room);
-    this.book.release(room);
   }
 
   #leave(room: SenderRoom): void {
