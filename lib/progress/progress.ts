@@ -6,6 +6,8 @@ import { FakeRooms } from "./fake-rooms.ts";
 import { PrefillRole } from "./prefill-role.ts";
 
 const TICK_MS = 20;
+/** So much is any thread late at times. */
+const LATE_MS = 50;
 const SLICE_MS = 0.25;
 
 /** SGLang's warm-up requests name this bootstrap host: the states are run through, no byte moves. */
@@ -43,12 +45,11 @@ export class Progress {
   /** True: there is more to do right now. False: sleep until something is ready, {@link wakeAt} at the latest. */
   step(): boolean {
     const now = this.#dependencies.now();
-    const { leaseMs } = this.#dependencies.timeouts;
-    const gap = now - this.#lastStepAt;
+    const late = this.#lateness(now);
     this.#lastStepAt = now;
-    // A process that was stopped must hear what has come since before it judges anybody's silence.
-    if (gap > leaseMs / 2) {
-      this.role.forgive(gap);
+    // Whoever was stopped, or got no processor, must hear what has come since before he judges anybody's silence.
+    if (late > LATE_MS) {
+      this.role.forgive(late);
       this.#nextTickAt = now + TICK_MS;
     }
     const busy = this.role.step(now, now + SLICE_MS);
@@ -57,6 +58,12 @@ export class Progress {
       this.role.tick(now);
     }
     return busy;
+  }
+
+  /** For how long this thread should have run, but did not. */
+  #lateness(now: number): number {
+    if (now - this.#lastStepAt <= LATE_MS) return 0;
+    return now - Math.max(this.#lastStepAt, this.wakeAt);
   }
 
   get wakeAt(): number {

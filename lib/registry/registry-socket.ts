@@ -7,6 +7,8 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_FRAMES = 4;
 const MESSAGES_PER_TURN = 256;
 const TICKS_PER_LEASE = 10;
+/** So much is any thread late at times. */
+const LATE_MS = 50;
 
 export interface RegistrySocketOptions {
   readonly host: string;
@@ -72,9 +74,9 @@ export class RegistrySocket implements Disposable {
   /** Hears what has come; true if anything had. */
   step(): boolean {
     const at = now();
-    // A process that was stopped hears what has come since before it judges anybody's silence.
-    const gap = at - this.#lastTurnAt;
-    if (gap > this.#leaseMs / 2) this.#registry.forgive(gap);
+    // Whoever was stopped, or got no processor, hears what has come since before he judges anybody's silence.
+    const late = at - Math.max(this.#lastTurnAt, this.#nextTickAt);
+    if (late > LATE_MS) this.#registry.forgive(late);
     this.#lastTurnAt = at;
     let heard = 0;
     for (; heard < MESSAGES_PER_TURN; heard++) {
