@@ -149,7 +149,7 @@ describe("refuses what could split or smuggle a response", () => {
     ["a head without end", `${head}a: ${"x".repeat(70_000)}`],
     ["too many fields", `${head}${"a: b\r\n".repeat(300)}\r\n`],
   ])("%s", (_name, text) => {
-    expect(parse(Buffer.from(text, "latin1"), []).error).toBe("UPSTREAM_PROTOCOL");
+    expect(parse(Buffer.from(text, "latin1"), []).error).toBe("HTTP_PROTOCOL");
   });
 });
 
@@ -172,9 +172,9 @@ test.each([
 
 test("an end of stream in mid-body is an error, not an end", () => {
   expect(parse(Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"), [], { eof: true }).error).toBe(
-    "UPSTREAM_PROTOCOL",
+    "HTTP_PROTOCOL",
   );
   expect(
     parse(Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"), [], { eof: true }).error,
-  ).toBe("UPSTREAM_PROTOCOL");
+  ).toBe("HTTP_PROTOCOL");
 });
