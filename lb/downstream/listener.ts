@@ -2,7 +2,6 @@ import { tick } from "../clock.ts";
 import { bridge, type FetchHandler } from "./bridge.ts";
 import { Connection, type ConnectionOwner, type ReceivedRequest } from "./connection.ts";
 
-/** ms that a client may take for its next move in the middle of a request or of reading its answer. */
 const PATIENCE = 60_000;
 const SWEEP_EVERY = 1000;
 
@@ -13,6 +12,8 @@ export interface ListenerOptions {
   readonly reusePort?: boolean;
   /** Bytes of a client's body. */
   readonly maxBody: number;
+  /** ms that a client may take for its next move in the middle of a request or of reading its answer. */
+  readonly patience?: number;
   /** Takes a request of its own over, and says so by true. */
   readonly take: (connection: Connection, request: ReceivedRequest) => boolean;
   /** Answers all others. */
@@ -52,7 +53,8 @@ export class Listener implements ConnectionOwner {
         },
       },
     });
-    this.#timer = setInterval(() => this.#sweep(), SWEEP_EVERY);
+    const { patience = PATIENCE } = options;
+    this.#timer = setInterval(() => this.#sweep(patience), Math.min(SWEEP_EVERY, patience));
   }
 
   get port(): number {
@@ -90,8 +92,8 @@ export class Listener implements ConnectionOwner {
     this.#options.onError(error);
   }
 
-  #sweep(): void {
-    const oldest = tick() - PATIENCE;
+  #sweep(patience: number): void {
+    const oldest = tick() - patience;
     for (const connection of this.#waiting) if (connection.movedAt < oldest) connection.overdue();
   }
 }

@@ -17,6 +17,7 @@ export const MAX_FIELDS = 256;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** No control character but the tab: a lone CR or LF is how messages are split. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const AROUND = /^[\t ]+|[\t ]+$/g;
 const DIGITS = /^[0-9]{1,15}$/;
 
 /** 431 of RFC 6585. */
@@ -43,7 +44,8 @@ export function parseFields(text: string, lineEnd: number, minor: 0 | 1): FieldS
     const raw = text.slice(start, colon);
     if (!FIELD_NAME.test(raw)) throw new ProtocolError("a field name", JSON.stringify(raw.slice(0, 80)));
     const name = raw.toLowerCase();
-    const value = text.slice(colon + 1, stop).trim();
+    // Not `trim`: it takes away more than blanks and tabs, and `\vchunked` is not chunked to others.
+    const value = text.slice(colon + 1, stop).replace(AROUND, "");
     if (!FIELD_VALUE.test(value))
       throw new ProtocolError(`a printable ${name}`, "a control character or a lone CR or LF");
     fields.push(name, value);

@@ -2,7 +2,7 @@ import { parseFields } from "./fields.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21\x22\x24-\x7e]+) HTTP\/1\.([01])$/;
-const OTHER_VERSION = / HTTP\/[0-9.]+$/;
+const OTHER_VERSION = / HTTP\/(?!1\.[01]$)[0-9.]+$/;
 const ABSOLUTE = /^https?:\/\/[^/?]*/i;
 const HOST = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]*$/;
 

@@ -135,6 +135,8 @@ describe("refuses what could split or smuggle a response", () => {
     ["a length beside chunks", `${head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`],
     ["another coding", `${head}transfer-encoding: gzip, chunked\r\n\r\n`],
     ["chunked twice", `${head}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n`],
+    ["a coding behind a vertical tab", `${head}transfer-encoding: \vchunked\r\n\r\n0\r\n\r\n`],
+    ["a length behind a no-break space", `${head}content-length: \xa02\r\n\r\n{}`],
     ["chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
     ["HTTP/2 in plain text", "HTTP/2 200\r\n\r\n"],
     ["a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n"],
