@@ -1,4 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { z } from "zod";
+import type { DisaggregationOptions } from "./disaggregation/index.ts";
 import { defaults, type EngineOptions, kvDevices } from "./options.ts";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -21,6 +23,7 @@ type ParsedOptions = EngineOptions & {
   readonly disaggregationTransferBackend: string;
   readonly disaggregationAdvertiseHost?: string;
   readonly disaggregationIbDevice?: string;
+  readonly disaggregationTransferOptions?: NonNullable<DisaggregationOptions["transferOptions"]>;
   readonly disaggregationLease?: number;
   readonly apiKey?: string;
   readonly logLevel: LogLevel;
@@ -40,13 +43,15 @@ export function parseArgs(argv: readonly string[], version: string): ServerArgs 
     disaggregationTransferBackend: transferBackend,
     disaggregationAdvertiseHost: advertiseHost,
     disaggregationIbDevice: ibDevice,
+    disaggregationTransferOptions: transferOptions,
     disaggregationLease: lease,
     apiKey,
     logLevel,
     ...engine
   } = command.opts<ParsedOptions>();
   const leaseMs = lease === undefined ? undefined : lease * 1_000;
-  const disaggregation = { bootstrapHost: host, bootstrapPort, transferBackend, advertiseHost, ibDevice, leaseMs };
+  const reach = { bootstrapHost: host, bootstrapPort, advertiseHost, leaseMs };
+  const disaggregation = { ...reach, transferBackend, ibDevice, transferOptions };
   return { engine: { ...engine, disaggregation }, host, port, bootstrapPort, apiKey, logLevel };
 }
 
@@ -103,6 +108,11 @@ function createCommand(version: string): Command {
     .option("--disaggregation-bootstrap-port <port>", "port of the registry", port, defaults.bootstrapPort)
     .option("--disaggregation-transfer-backend <name>", "how the KV cache travels: auto, or names with commas", "auto")
     .option("--disaggregation-ib-device <names>", "RDMA devices for verbs, with commas between (default: chosen)")
+    .option(
+      "--disaggregation-transfer-options <json>",
+      `more options of transports by their names: {"verbs": {"trafficClass": 106}}`,
+      transferOptions,
+    )
     .option("--disaggregation-advertise-host <address>", "where the other half reaches this one (default: found out)")
     .option("--disaggregation-lease <seconds>", "silence after which the other half is dead (default: 5)", positive)
     .addOption(new Option("--log-level <level>", "least level that is logged").choices(logLevels).default("info"));
@@ -120,4 +130,15 @@ function fraction(text: string): number {
   const value = Number(text);
   if (value > 0 && value < 1) return value;
   throw new InvalidArgumentError("It takes a number above 0 and below 1.");
+}
+
+const transferOptionsSchema = z.record(z.string(), z.record(z.string(), z.unknown()));
+
+function transferOptions(text: string): z.infer<typeof transferOptionsSchema> {
+  const what = "It takes JSON: an object of objects, by the transports' names.";
+  try {
+    return transferOptionsSchema.parse(JSON.parse(text));
+  } catch {
+    throw new InvalidArgumentError(what);
+  }
 }

@@ -5,6 +5,9 @@ import type { KvPool } from "../kvcache/index.ts";
 import type { DisaggregationOptions } from "./options.ts";
 import { SlotAllocator } from "./slots.ts";
 
+/** Reading the library takes an emulated machine, or one that is busy with loading models, many seconds. */
+const START_MS = 60_000;
+
 /** The engine's end of the KV transfer: its manager, and the aux slots that go with the pages. */
 export class KvLink {
   readonly manager: KVManager;
@@ -33,7 +36,7 @@ export class KvLink {
     const auxMemory = Mapping.allocate(AuxSlots.byteLength(auxSlots), { shared: true, name: "kvwire-aux" });
     const aux = new AuxSlots(auxMemory, auxSlots);
     const { bootstrapHost: host, bootstrapPort: port, transferBackend: transport } = options;
-    const { advertiseHost, leaseMs, ibDevice } = options;
+    const { advertiseHost, leaseMs, ibDevice, transferOptions = {} } = options;
     try {
       const manager = await KVManager.create({
         role,
@@ -41,8 +44,11 @@ export class KvLink {
         transport,
         ...(role === "prefill" ? { bootstrap: { host, port, serve: true } } : {}),
         ...(advertiseHost === undefined ? {} : { advertiseHost }),
-        ...(ibDevice === undefined ? {} : { transportOptions: { verbs: { device: ibDevice } } }),
-        ...(leaseMs === undefined ? {} : { timeouts: { leaseMs } }),
+        transportOptions: {
+          ...transferOptions,
+          ...(ibDevice === undefined ? {} : { verbs: { ...transferOptions["verbs"], device: ibDevice } }),
+        },
+        timeouts: { threadMs: START_MS, ...(leaseMs === undefined ? {} : { leaseMs }) },
       });
       return new KvLink(manager, pool, aux, auxMemory, port);
     } catch (error) {

@@ -9,6 +9,8 @@ export interface DisaggregationOptions {
   readonly advertiseHost?: string | undefined;
   /** RDMA devices to use, with commas between; chosen by default. */
   readonly ibDevice?: string | undefined;
+  /** More options of transports, by their names. */
+  readonly transferOptions?: Readonly<Record<string, Readonly<Record<string, unknown>>>> | undefined;
   /** Silence after which the other half is dead, in milliseconds. */
   readonly leaseMs?: number | undefined;
 }

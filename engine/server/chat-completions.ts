@@ -5,6 +5,7 @@ import { RequestError } from "../errors.ts";
 import type { TokenLogprob } from "../sampling/index.ts";
 import type { GeneratedToken, Sequence } from "../scheduler/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { readBootstrap } from "./bootstrap-request.ts";
 import { openaiErrorBody, parseBody, toRequestError } from "./errors.ts";
 import { abandon, changesOf, finishAll, startGenerations } from "./generation.ts";
 import { finish, OutputCursor, usage } from "./openai-answer.ts";
@@ -74,6 +75,7 @@ function readInput(engine: Engine, body: ChatRequest): GenerationInput {
     // Chat answers end by themselves: without a limit, the context is the limit.
     sampling: asked === undefined ? { ...sampling, maxNewTokens: engine.contextLength } : sampling,
     logprobs: body.logprobs ? outputLogprobs(body.top_logprobs ?? 0) : undefined,
+    bootstrap: readBootstrap(body, 0, 1),
   };
 }
 

@@ -17,6 +17,7 @@ const LOGPROBS_LIMIT = 20;
 const ids = z.array(z.number().int().nonnegative());
 const schema = z.looseObject({
   ...openaiCommonFields,
+  rid: z.union([z.string(), z.array(z.string())]).nullish(),
   prompt: z.union([z.string(), z.array(z.string()).min(1), ids.min(1), z.array(ids).min(1)]),
   logprobs: z.number().int().min(0).max(LOGPROBS_LIMIT).nullish(),
   echo: z.boolean().nullish(),
@@ -53,12 +54,20 @@ function readInputs(body: CompletionRequest): GenerationInput[] {
   const sampling = readSampling(body, body.max_tokens ?? DEFAULT_MAX_TOKENS);
   const logprobs = typeof body.logprobs === "number" ? outputLogprobs(body.logprobs) : undefined;
   return listPrompts(body.prompt).map((prompt, index, all) => ({
-    id: body.rid ? (all.length > 1 ? `${body.rid}_${index}` : body.rid) : undefined,
+    id: requestId(body.rid, index, all.length),
     prompt,
     sampling,
     logprobs,
     bootstrap: readBootstrap(body, index, all.length),
   }));
+}
+
+/** One id stands for all prompts, with their number behind it where there are several; a list has one for each. */
+function requestId(rid: CompletionRequest["rid"], index: number, count: number): string | undefined {
+  if (!rid) return undefined;
+  if (typeof rid === "string") return count > 1 ? `${rid}_${index}` : rid;
+  if (rid.length !== count) throw RequestError.invalid(`rid: ${rid.length} entries for ${count} prompts`);
+  return rid[index];
 }
 
 function listPrompts(prompt: CompletionRequest["prompt"]): readonly (string | readonly number[])[] {

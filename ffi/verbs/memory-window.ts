@@ -1,4 +1,4 @@
-import type { Address } from "../runtime/index.ts";
+import { type Address, unsafeViewAt } from "../runtime/index.ts";
 import { MemoryWindowType, structs, unsafeReadField } from "./abi/index.ts";
 import { checked, created, unsupported, VerbsUserError } from "./errors.ts";
 import type { ProtectionDomain } from "./protection-domain.ts";
@@ -43,10 +43,13 @@ export class MemoryWindow extends Resource {
     this.reparent([this.protectionDomain, queuePair, region]);
   }
 
-  /**
-   * The key as libibverbs knows it: after a type 1 bind the new one. A type 2 window answers to the key that its bind
-   * request named, which `nextKey` makes from this one.
-   */
+  /** Type 2: a bind request that names the key has been posted. Providers compare the next one's with what stands here. */
+  unsafeAnswersTo(rkey: number): void {
+    const { size, fields } = structs.memoryWindow;
+    new DataView(unsafeViewAt(this.unsafeAddress, size)).setUint32(fields.rkey.offset, rkey, true);
+  }
+
+  /** The key of the last bind; `nextKey` makes from it the one that a type 2 bind may name. */
   get rkey(): number {
     return unsafeReadField(this.unsafeAddress, structs.memoryWindow, "rkey");
   }

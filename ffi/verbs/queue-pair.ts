@@ -153,6 +153,7 @@ export class QueuePair extends Resource {
     requireSendFits(list, this.type, this.capabilities);
     list.prepareObjects(this);
     list.unsafePost(this.#verbs.post_send, queue, "ibv_post_send");
+    list.unsafeNameWindows();
   }
 
   /** Posts all receives of the list with one native call. @throws as `postSend` */

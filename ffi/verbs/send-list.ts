@@ -61,7 +61,7 @@ export class SendList extends WorkRequestList {
   largestInline = 0;
   /** Objects that the list points to, which must be open, and of the queue pair's domain, when it is posted. */
   readonly #objects: (AddressHandle | MemoryRegion | MemoryWindow)[] = [];
-  readonly #bindings: WindowBinding[] = [];
+  readonly #bindings: { readonly binding: WindowBinding; readonly rkey: number }[] = [];
 
   constructor(options: WorkRequestListOptions) {
     super(structs.sendWorkRequest, options);
@@ -158,8 +158,10 @@ export class SendList extends WorkRequestList {
   bindWindow(id: number, binding: WindowBinding, rkey: number, flags: number = SendFlag.SIGNALED): this {
     const { window, region } = binding;
     this.#objects.push(window, region);
-    this.#bindings.push(binding);
+    this.#bindings.push({ binding, rkey });
     const word = this.#begin(id, op.BIND_MW, flags);
+    // Providers copy the field whatever the request is, and another may have stood here.
+    this.words[word + IMMEDIATE] = 0;
     this.#address(word + WINDOW, window.unsafeAddress);
     this.words[word + WINDOW_RKEY] = rkey;
     this.#address(word + BIND_REGION, region.unsafeAddress);
@@ -191,7 +193,12 @@ export class SendList extends WorkRequestList {
       object.requireOpen();
       requireSame(queuePair.protectionDomain, object.protectionDomain, object.kind);
     }
-    for (const { window, region } of this.#bindings) window.unsafeBoundBy(queuePair, region);
+    for (const { binding } of this.#bindings) binding.window.unsafeBoundBy(queuePair, binding.region);
+  }
+
+  /** The list has been posted: the next bind of a window starts from the key that this one named. */
+  unsafeNameWindows(): void {
+    for (const { binding, rkey } of this.#bindings) binding.window.unsafeAnswersTo(rkey);
   }
 
   #begin(id: number, opcode: number, flags: number): number {

@@ -4,11 +4,11 @@ import { abortOn, ABORT_GRACE } from "./abort.ts";
 import { ClientStream, type ClientStreamOwner } from "./client-stream.ts";
 import { overdue, streamIdle } from "./deadlines.ts";
 import { DONE_EVENT, firstEventEnd } from "./events.ts";
-import { errorBody, type Answer, type Failure } from "./failure.ts";
+import { clientGone, errorBody, unblamed, type Answer, type Failure } from "./failure.ts";
 import { Leg, type LegOwner } from "./leg.ts";
 import type { TimeLimits } from "./limits.ts";
 import type { AttemptObserver, AttemptPlan, Outcome, OutcomeOwner } from "./plan.ts";
-import { refusalInEvent, refusalOf, transportFailure } from "./refusal.ts";
+import { EMPTY_STREAM, refusalInEvent, refusalOf, transportFailure } from "./refusal.ts";
 
 const EMPTY = Buffer.alloc(0);
 
@@ -37,6 +37,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   #lastOutputAt = 0;
   #behind = false;
   #aborted = false;
+  /** The client asked for the end. */
+  #unwanted = false;
   #lettingGo = false;
   #decodeOverAt = 0;
   #openLegs = 2;
@@ -75,16 +77,17 @@ export class Attempt implements LegOwner, ClientStreamOwner {
   cancel(message: string): void {
     if (this.phase === "streaming") {
       // Decode has spoken, so the transfer is over and closing is enough; a prefill still silent is told, to be sure.
-      this.failure = { blame: "client", code: "client_gone", status: 499, message };
+      this.failure = clientGone(message);
       this.#drop(this.decode);
       this.#letGo();
     } else if (!this.#settled) {
-      this.#fail({ blame: "client", code: "client_gone", status: 499, message });
+      this.#fail(clientGone(message));
     }
   }
 
   /** Asks both engines to end the request; what they answer then goes to the client, as without a load balancer. */
   abort(): void {
+    this.#unwanted = true;
     for (const leg of [this.prefill, this.decode]) {
       const { rid, decodeMessage, ownKeys } = this.plan;
       if (!leg.ended) abortOn(leg.worker, rid, decodeMessage.fields, ownKeys);
@@ -162,7 +165,9 @@ export class Attempt implements LegOwner, ClientStreamOwner {
       this.#observer.onVerdict(this, leg.worker, true, "answered");
       if (this.plan.awaitPrefill) this.#mergeReady();
     } else if (this.#settled) this.#verdict(failure);
-    else this.#fail(failure);
+    else if (!this.#unwanted) this.#fail(failure);
+    // Decode's word on the abort is the client's answer, if it comes.
+    else setTimeout(() => this.#fail(failure), ABORT_GRACE);
   }
 
   #decodeEnded(leg: Leg): void {
@@ -172,18 +177,8 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     }
     if (this.#settled) return;
     if (!leg.collect) {
-      // A stream that ended before one whole event.
-      if (this.#early === undefined && !this.#inspected) {
-        this.#fail({
-          blame: "decode",
-          code: "decode_empty_stream",
-          status: 502,
-          message: "decode ended its stream without an event",
-          retry: "any",
-        });
-      } else if (!this.plan.awaitPrefill || this.prefill.ended) {
-        this.#beginStream(this.#early ?? EMPTY);
-      }
+      if (this.#early === undefined && !this.#inspected) this.#fail(EMPTY_STREAM);
+      else if (!this.plan.awaitPrefill || this.prefill.ended) this.#beginStream(this.#early ?? EMPTY);
       return;
     }
     const failure = refusalOf(leg);
@@ -256,17 +251,14 @@ export class Attempt implements LegOwner, ClientStreamOwner {
     this.#letGo();
   }
 
-  #fail(failure: Failure): void {
+  #fail(cause: Failure): void {
     if (this.#settled) return;
+    const failure = this.#unwanted ? unblamed(cause) : cause;
     this.failure = failure;
     this.#aborted = true;
     this.#verdict(failure);
     this.#finish({ kind: "failure", failure });
-    for (const leg of [this.prefill, this.decode]) {
-      if (leg.ended) continue;
-      leg.collect = true;
-      leg.discard = true;
-    }
+    for (const leg of [this.prefill, this.decode]) leg.ignore();
     this.#letGo();
   }
 

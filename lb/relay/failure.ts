@@ -28,6 +28,18 @@ export interface Failure {
   readonly retry?: "any" | "other";
 }
 
+/** A failure that the client itself asked for: nobody's fault, and not tried again. */
+export function unblamed({ code, status, message, answer }: Failure): Failure {
+  return { blame: "client", code, status, message, ...(answer === undefined ? {} : { answer }) };
+}
+
+export const clientGone = (message: string): Failure => ({
+  blame: "client",
+  code: "client_gone",
+  status: 499,
+  message,
+});
+
 /** What a client is told of a fault in this program or in a policy. */
 export const INTERNAL_ERROR: Failure = {
   blame: "balancer",

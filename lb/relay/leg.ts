@@ -68,6 +68,12 @@ export class Leg implements ExchangeSink {
     this.#connection?.resume(this);
   }
 
+  /** What still comes is of no interest. */
+  ignore(): void {
+    this.collect = true;
+    this.discard = true;
+  }
+
   cancel(): void {
     this.ended = true;
     this.#connection?.cancel(this);

@@ -54,9 +54,15 @@ function mergeMeta(meta: Meta, prefill: Meta): void {
     const own = meta[key];
     meta[key] = Array.isArray(own) ? [...before, ...own] : before;
   }
+  // The first output token was prefill's: decode has null for it in this one list.
+  const first = firstOf(prefill["output_token_ids_logprobs"]);
+  const output = meta["output_token_ids_logprobs"];
+  if (first !== undefined && Array.isArray(output) && output[0] === null) output[0] = first;
   const experts = prefill["routed_experts"];
   if (typeof experts === "string") meta["routed_experts"] = joinExperts(experts, meta["routed_experts"]);
 }
+
+const firstOf = (list: unknown): unknown => (Array.isArray(list) ? (list as unknown[])[0] : undefined);
 
 /** Both sides give base64 bytes counted from the first prompt token: prefill's part, then what decode has beyond it. */
 function joinExperts(prefill: string, decode: unknown): string {

@@ -44,6 +44,7 @@ describe("the engine's command line", () => {
     [["--model-path", model, "--mem-fraction-static", "1.5"], "a number above 0 and below 1"],
     [["--model-path", model, "--disaggregation-mode", "both"], "null, prefill, decode"],
     [["--model-path", model, "--log-level", "loud"], "--log-level"],
+    [["--model-path", model, "--disaggregation-transfer-options", "{verbs}"], "an object of objects"],
     [["--model-path", model, "--kv-device", "gpu"], "cpu, cuda"],
     [["--model-path", model, "--kv-device", "cuda"], "--kv-device: cuda is for halves of a pair"],
     [["--model-path", model, "--no-such-flag"], "--no-such-flag"],

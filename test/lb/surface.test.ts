@@ -183,18 +183,27 @@ describe("every path that goes to a pair", () => {
   });
 });
 
-describe("what no client body may do to an engine", () => {
+describe("what kills or hangs an engine that gets it straight, through the load balancer does not", () => {
+  const host = { bootstrap_host: "127.0.0.1" };
   test.each([
-    ["room -1", { text: "x", bootstrap_room: -1 }],
-    ["room 0", { text: "x", bootstrap_room: 0 }],
-    ["a room without a host", { text: "x", bootstrap_room: 5 }],
-    ["n = 2", { text: "x", sampling_params: { n: 2 } }],
-    ["n as text", { text: "x", sampling_params: { n: "2" } }],
-    ["someone else's room", { text: "x", bootstrap_room: 77, bootstrap_host: "10.9.9.9" }],
-  ])("%s is served as any other", async (_name, body) => {
+    ["room -1", { text: "x", bootstrap_room: -1, ...host }, "prefill"],
+    ["a room without a host", { text: "x", bootstrap_room: 5 }, "decode"],
+    ["room 0", { text: "x", bootstrap_room: 0, ...host }, "hang"],
+    ["n = 2", { text: "x", bootstrap_room: 7, ...host, sampling_params: { n: 2 } }, "hang"],
+  ] as const)("%s", async (_name, body, end) => {
+    {
+      await using cluster = new Cluster();
+      const { prefill, decode } = cluster;
+      const targets = end === "hang" ? [prefill, decode] : [cluster[end]];
+      const text = JSON.stringify(body);
+      const lost = targets.map(({ url }) =>
+        fetch(`${url}/generate`, { method: "POST", body: text }).catch(() => "lost"),
+      );
+      if (end === "hang") await until(() => cluster.hub.orphans === 2);
+      else expect([await lost[0], cluster[end].crashed !== undefined]).toEqual(["lost", true]);
+    }
     await using cluster = new Cluster();
-    const response = await cluster.post("/generate", body);
-    expect(response.status).toBe(200);
+    expect((await cluster.post("/generate", body)).status).toBe(200);
     expect([cluster.prefill.crashed, cluster.decode.crashed]).toEqual([undefined, undefined]);
     expect(cluster.hub.orphans).toBe(0);
   });

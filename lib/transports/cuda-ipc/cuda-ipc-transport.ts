@@ -8,14 +8,8 @@ import { GpuWriter } from "./gpu-writer.ts";
 const optionsSchema = z.strictObject({
   /** `auto` writes into the other GPU's memory where the two reach each other, and by way of the host where not. */
   route: z.enum(["auto", "peer", "staged"]).default("auto"),
-  /**
-   * Runs shorter than this on average are copied by a kernel, longer ones by the copy engines; 0: never by a kernel. On an
-   * H200 the kernel was faster at every length up to 4 MiB (`bun run bench:cuda`).
-   */
-  kernelBelowBytes: z
-    .int()
-    .nonnegative()
-    .default(16 * 1024 * 1024),
+  /** Runs shorter than this on average are copied by a kernel, longer ones by the copy engines; unset: by what the path is best at. */
+  kernelBelowBytes: z.int().nonnegative().optional(),
 });
 
 /** Pools in GPU memory, between processes of one host. */

@@ -5,9 +5,12 @@ import { foldRows, RunTable, TABLE_BYTES } from "./run-table.ts";
 /** The driver takes microseconds for each copy of a batch, during which the GPU should have the batch before. */
 const COPIES_PER_BATCH = 16;
 
+/** On one H200 the kernel was faster at every length up to 4 MiB, over NVLink up to 1 MiB (`bun run bench:cuda`). */
+const KERNEL_BELOW_BYTES = { near: 16 * 1024 * 1024, far: 2 * 1024 * 1024 } as const;
+
 export interface RunCopierOptions {
-  /** Runs shorter than this on average are copied by a kernel, longer ones by the copy engines. */
-  readonly kernelBelowBytes: number;
+  /** Runs shorter than this on average are copied by a kernel, longer ones by the copy engines; 0: never by a kernel. */
+  readonly kernelBelowBytes?: number | undefined;
 }
 
 /** What one submission uses until it has run. */
@@ -41,7 +44,7 @@ export class RunCopier {
     this.device = device;
     this.stream = device.createStream();
     this.#kernels = kernels;
-    this.#kernelBelowBytes = kernelBelowBytes;
+    this.#kernelBelowBytes = kernelBelowBytes ?? KERNEL_BELOW_BYTES[far ? "far" : "near"];
     this.#far = far;
   }
 

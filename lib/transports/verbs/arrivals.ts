@@ -23,6 +23,10 @@ export class Arrivals {
     return this.#rooms.size;
   }
 
+  get tags(): readonly RoomTag[] {
+    return [...this.#rooms.keys()];
+  }
+
   expect(tag: RoomTag): void {
     this.#rooms.set(tag, { round: 0, told: [], lanes: 0, totalBytes: 0 });
   }

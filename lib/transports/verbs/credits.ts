@@ -5,6 +5,7 @@
 export class Credits {
   readonly #receives: number;
   #granted = 0;
+  #most = 0;
   #owed = 0;
 
   /** `receives`: what this side keeps posted. */
@@ -17,9 +18,15 @@ export class Credits {
     return this.#granted;
   }
 
+  /** Half of what the peer ever had room for. */
+  get half(): number {
+    return this.#most / 2;
+  }
+
   /** The peer has told of receives that it posted. */
   grant(count: number): void {
     this.#granted += count;
+    this.#most = Math.max(this.#most, this.#granted);
   }
 
   /** One message is added: it gives back what is owed. */

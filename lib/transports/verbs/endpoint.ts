@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const MAX_LANES = 64;
 
 const u24 = z.int().min(0).max(0xff_ffff);
@@ -48,10 +48,14 @@ export const offerSchema = z.union([
       withinHost: z.boolean(),
       receives,
       lanes,
-      rails: z.array(railSchema.extend({ keys: z.array(u32) })).min(1),
+      /** Without keys, each room is told its own. */
+      rails: z.array(railSchema.extend({ keys: z.array(u32).optional() })).min(1),
       ranges: z.array(z.object({ address, byteLength: address })),
     })
-    .refine(({ rails, ranges }) => rails.every(({ keys }) => keys.length === ranges.length), "one key for each range"),
+    .refine(
+      ({ rails, ranges }) => rails.every(({ keys }) => !keys || keys.length === ranges.length),
+      "one key for each range",
+    ),
 ]);
 export type Offer = Extract<z.infer<typeof offerSchema>, { host: string }>;
 
@@ -59,6 +63,8 @@ export type Offer = Extract<z.infer<typeof offerSchema>, { host: string }>;
 export const endpointSchema = z.object({
   version: z.literal(PROTOCOL_VERSION),
   receives,
+  /** Bytes that a message may carry. */
+  carries: z.int().min(0).default(0),
   lanes,
   rails: z.array(railSchema).min(1),
 });

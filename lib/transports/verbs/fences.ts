@@ -5,9 +5,11 @@ import type { Lane } from "./lane.ts";
 const PATIENCE = 5;
 
 interface RevokedRoom {
-  readonly since: number;
+  since: number;
   /** Lanes by which something may still land for it. */
   readonly lanes: Set<Lane>;
+  /** It waits for the devices, and not for the sender any more. */
+  keysTaken: boolean;
 }
 
 /** The rooms that a receiver has taken back and that may still be written to. */
@@ -27,7 +29,7 @@ export class Fences {
   }
 
   add(tag: RoomTag, since: number, lanes: Iterable<Lane>): void {
-    this.#rooms.set(tag, { since, lanes: new Set(lanes) });
+    this.#rooms.set(tag, { since, lanes: new Set(lanes), keysTaken: false });
   }
 
   /** Nothing more comes by the lane for the room. True: now it is fenced. */
@@ -43,18 +45,28 @@ export class Fences {
     return this.tags.filter((tag) => this.release(tag, lane));
   }
 
-  delete(tag: RoomTag): void {
-    this.#rooms.delete(tag);
-  }
-
   clear(): void {
     this.#rooms.clear();
   }
 
-  /** Until when the sender may take to answer; Infinity where it owes no answer. `heardAt`: when it last showed that it runs. */
-  patienceEndsAt(heardAt: number, graceMs: number): { readonly at: number; readonly oldest: number } {
-    let oldest = Infinity;
-    for (const { since } of this.#rooms.values()) oldest = Math.min(oldest, since);
-    return { at: Math.min(Math.max(oldest, heardAt) + graceMs, oldest + PATIENCE * graceMs), oldest };
+  /** The room that was waited for longest. `heardAt`: when the sender last showed that it runs; `until`: how long it may take. */
+  oldest(
+    heardAt: number,
+    graceMs: number,
+  ): (RevokedRoom & { readonly tag: RoomTag; readonly until: number }) | undefined {
+    let found: [RoomTag, RevokedRoom] | undefined;
+    for (const each of this.#rooms) if (!found || each[1].since < found[1].since) found = each;
+    if (!found) return undefined;
+    const [tag, room] = found;
+    const until = Math.min(Math.max(room.since, heardAt) + graceMs, room.since + PATIENCE * graceMs);
+    return { tag, ...room, until };
+  }
+
+  /** The room's keys are being taken; the lanes by which it could be written to. Patience begins anew. */
+  takeKeys(tag: RoomTag, now: number): readonly Lane[] {
+    const room = this.#rooms.get(tag)!;
+    room.keysTaken = true;
+    room.since = now;
+    return [...room.lanes];
   }
 }

@@ -1,21 +1,19 @@
 import type { KVTransferError } from "../../errors.ts";
-import type { PairErrors } from "../pairs/index.ts";
+import { carriedBytes, packFrames, type PairErrors } from "../pairs/index.ts";
 import type { InboundEnd, InboundEvents, RoomTag, TransportData } from "../transport.ts";
 import type { Alarms } from "./alarms.ts";
 import { Arrivals, MAX_ROUNDS } from "./arrivals.ts";
 import { type Endpoint, endpointSchema, MAX_LANES, railOf } from "./endpoint.ts";
 import { laneFailure } from "./failure.ts";
-import { Fences } from "./fences.ts";
 import type { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
+import { LaneOffers } from "./lane-offers.ts";
 import { LaneSet } from "./lane-set.ts";
-import { type Message, MessageType, packQueuePair, unpackQueuePair } from "./messages.ts";
-import { Rejoin } from "./rejoin.ts";
+import { type Message, MessageType } from "./messages.ts";
+import { Revocations } from "./revocations.ts";
 
 /** A queue pair in the error state has nothing more to report within this. */
 const DRAIN_MS = 2_000;
-/** A lane that was offered has proven its path within this. */
-const JOIN_MS = 5_000;
 
 export interface InboundSetup {
   readonly errors: PairErrors;
@@ -24,6 +22,8 @@ export interface InboundSetup {
   readonly now: () => number;
   readonly fenceGraceMs: number;
   readonly rejoinMs: number;
+  /** Whether rooms have keys of their own, on one rail at least. */
+  readonly takesKeys: boolean;
   /** How many lanes a whole pair has. */
   readonly places: number;
   /** As many of them as can be had now, one at least. */
@@ -44,21 +44,18 @@ interface Question {
 
 /**
  * The receiver's end of a verbs pair. The device places the bytes; completions tell this side what has arrived. A room is
- * fenced when every lane has said so behind its last write for it, or when the queue pairs are destroyed. A lane that fails
- * is taken out while others are there, and tried again after a while.
+ * fenced when every lane has said so behind its last write for it, or has lost the room's keys, or when the queue pairs are
+ * destroyed. A lane that fails is taken out while others are there, and tried again after a while.
  */
 export class VerbsInbound implements InboundEnd, LaneEvents {
   readonly offer: TransportData;
   readonly #setup: InboundSetup;
   readonly #lanes = new LaneSet();
   readonly #arrivals = new Arrivals();
-  readonly #fences = new Fences();
-  readonly #rejoin: Rejoin;
+  readonly #revoked: Revocations;
+  readonly #offers: LaneOffers;
   #state: "offered" | "greeting" | "connected" | "over" = "offered";
   #remote: Endpoint | undefined;
-  #heardAt = 0;
-  #stopGrace: (() => void) | undefined;
-  #nextLane = MAX_LANES;
   /** Lanes that were given up here, and of which the sender has not said that it is done with them. */
   readonly #unanswered = new Set<number>();
   /** Lanes that the sender is done with; it waits for an answer. */
@@ -69,12 +66,28 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   constructor(setup: InboundSetup) {
     this.#setup = setup;
     for (const lane of setup.openLanes(this)) this.#lanes.joining.add(lane);
-    this.#rejoin = new Rejoin(setup.alarms, setup.now, setup.rejoinMs, (place) => this.#offerAgain(place));
+    this.#revoked = new Revocations({
+      ...setup,
+      fenced: (tag) => {
+        this.#endKeys(tag);
+        setup.events.fenced(tag);
+      },
+      lost: (error) => this.#lose(error),
+    });
+    this.#offers = new LaneOffers({
+      ...setup,
+      lanes: this.#lanes,
+      firstId: MAX_LANES,
+      mayJoin: () => this.#state === "connected",
+      open: (name) => setup.openLane(this, name),
+      greet: (lane) => this.#greet(lane),
+      failed: (lane, status, message) => this.failed(lane, status, message),
+    });
     this.offer = setup.describeOffer(this.#lanes.open);
   }
 
   get unfenced(): number {
-    return this.#fences.size;
+    return this.#revoked.size;
   }
 
   accept(data: unknown): void {
@@ -97,28 +110,38 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     }
   }
 
+  carry(frames: readonly Uint8Array[]): boolean {
+    // Of several lanes the others live on when one fails, and what was said on that may not have been heard.
+    if (this.#state !== "connected" || this.#setup.places > 1) return false;
+    const byteLength = carriedBytes(frames);
+    if (byteLength > this.#remote!.carries) return false;
+    const body = new Uint8Array(byteLength);
+    packFrames(frames, body);
+    this.#lanes.voice?.say({ type: MessageType.CARRY, value: byteLength, body });
+    return true;
+  }
+
   expect(tag: RoomTag): void {
     this.#arrivals.expect(tag);
+    for (const lane of this.#lanes.live) lane.giveKeys(tag);
   }
 
   forget(tag: RoomTag): void {
     this.#arrivals.forget(tag);
+    if (!this.#revoked.has(tag)) this.#endKeys(tag);
   }
 
   revoke(tag: RoomTag): boolean {
     if (!this.#arrivals.forget(tag) || this.#state === "over") return true;
-    const { now, alarms, fenceGraceMs } = this.#setup;
-    this.#fences.add(tag, now(), [...this.#lanes.open, ...this.#lanes.leaving]);
+    this.#revoked.add(tag, [...this.#lanes.open, ...this.#lanes.leaving]);
     this.#lanes.voice?.say({ type: MessageType.REVOKE, tag });
     // Saying it may have found the last queue pair broken, which has fenced everything.
-    if (!this.#fences.has(tag)) return true;
-    this.#stopGrace ??= alarms.after(fenceGraceMs, () => this.#onGrace());
-    return false;
+    return !this.#revoked.has(tag);
   }
 
   close(): void {
     if (this.#state === "over") return;
-    const quiet = this.#state === "connected" && this.#arrivals.size === 0 && this.#fences.size === 0;
+    const quiet = this.#state === "connected" && this.#arrivals.size === 0 && this.#revoked.size === 0;
     const live = quiet ? this.#lanes.live.splice(0) : [];
     this.#end();
     this.#setup.dismiss(live);
@@ -127,7 +150,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   // What lanes report.
 
   heard(): void {
-    this.#heardAt = this.#setup.now();
+    this.#revoked.heard();
     this.#setup.events.heard();
   }
 
@@ -137,12 +160,11 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
       case MessageType.ALIVE:
         return;
       case MessageType.FENCED:
-        if (this.#fences.release(tag, lane)) this.#setup.events.fenced(tag);
-        return;
+        return this.#revoked.answered(tag, lane);
       case MessageType.DOWN:
         return this.#onDown(tag, { by: lane, written: value !== 0 });
       case MessageType.ACCEPT:
-        return this.#onAccept(tag, lanes, value);
+        return this.#offers.accept(this.#remote!, { id: tag, place: lanes, value });
       case MessageType.BYE:
         return this.#lose(errors.lost("receive", "the peer has closed the pair"));
       default:
@@ -156,7 +178,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     if (total?.tag !== tag) return this.#lose(errors.protocol("receive", `no total ahead of room tag ${tag}`));
     if (this.#arrivals.tell(lane, tag, total)) return this.#arrive(tag);
     // The sender had written the last byte before it heard that the room was taken back, or was asked for once more.
-    if (this.#fences.has(tag) || this.#hasLostLanes) return;
+    if (this.#revoked.has(tag) || this.#revoked.hasTakenKeys || this.#hasLostLanes) return;
     this.#lose(errors.protocol("receive", `a write for room tag ${tag}, which is not expected`));
   }
 
@@ -180,6 +202,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
 
   #join(lane: Lane): void {
     if (!this.#lanes.join(lane)) return;
+    for (const tag of this.#arrivals.tags) lane.giveKeys(tag);
     if (this.#lanes.voice === lane) this.#repeat();
     this.#answer();
     this.#connectIfGreeted();
@@ -189,7 +212,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     if (this.#state !== "greeting" || this.#lanes.joining.size > 0 || this.#lanes.live.length === 0) return;
     this.#state = "connected";
     for (let place = 0; place < this.#setup.places; place++) {
-      if (!this.#lanes.holds(place)) this.#rejoin.schedule(place);
+      if (!this.#lanes.holds(place)) this.#offers.schedule(place);
     }
     this.#setup.events.connected();
   }
@@ -211,8 +234,8 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   }
 
   #onClosed(lane: Lane): void {
-    for (const tag of this.#fences.releaseAll(lane)) this.#setup.events.fenced(tag);
-    if (this.#state === "connected") this.#rejoin.schedule(lane.place);
+    this.#revoked.releaseAll(lane);
+    if (this.#state === "connected") this.#offers.schedule(lane.place);
     // What was said on it may not have been heard.
     this.#repeat();
     this.#answer();
@@ -222,7 +245,7 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
   #repeat(): void {
     const { voice } = this.#lanes;
     for (const tag of this.#unanswered) voice?.say({ type: MessageType.DOWN, tag });
-    for (const tag of this.#fences.tags) voice?.say({ type: MessageType.REVOKE, tag });
+    for (const tag of this.#revoked.tags) voice?.say({ type: MessageType.REVOKE, tag });
   }
 
   /** The sender writes no more on a lane. */
@@ -256,56 +279,18 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
     }
   }
 
-  #offerAgain(place: number): void {
-    const { voice } = this.#lanes;
-    if (this.#state !== "connected" || this.#lanes.holds(place)) return;
-    let lane: Lane;
-    try {
-      if (!voice) throw new Error("nothing to say it on");
-      lane = this.#setup.openLane(this, { id: this.#nextLane++, place });
-    } catch {
-      // The port is down still, or there is no queue pair left.
-      return this.#rejoin.schedule(place);
-    }
-    this.#lanes.joining.add(lane);
-    voice.say({ type: MessageType.OFFER, tag: lane.id, lanes: place, value: packQueuePair(nameOf(lane)) });
-    this.#setup.alarms.after(JOIN_MS, () => {
-      if (this.#lanes.joining.has(lane)) this.failed(lane, "ETIMEDOUT", "no answer to a new queue pair");
-    });
-  }
-
-  #onAccept(id: number, place: number, value: number): void {
-    const lane = this.#lanes.find(id);
-    if (!lane || lane.place !== place || !this.#lanes.joining.has(lane)) return;
-    const { rails, receives } = this.#remote!;
-    try {
-      lane.connect({ ...unpackQueuePair(value), address: railOf(rails, place) }, receives);
-    } catch (error) {
-      return this.failed(lane, "", String(error));
-    }
-    this.#greet(lane);
-  }
-
   /** Reports the room if all of it is there. */
   #arrive(tag: RoomTag): void {
     // A lane that leaves might still be writing.
     if (this.#lanes.leaving.size > 0) return;
     const bytes = this.#arrivals.take(tag);
-    if (bytes !== undefined) this.#setup.events.arrived(tag, bytes);
+    if (bytes === undefined) return;
+    this.#endKeys(tag);
+    this.#setup.events.arrived(tag, bytes);
   }
 
-  /** Does a sender that was asked to stop still show that it runs? If not, its way to our memory is closed. */
-  #onGrace(): void {
-    this.#stopGrace = undefined;
-    if (this.#fences.size === 0) return;
-    const { now, fenceGraceMs, errors, alarms } = this.#setup;
-    const { at, oldest } = this.#fences.patienceEndsAt(this.#heardAt, fenceGraceMs);
-    const left = at - now();
-    if (left > 0) this.#stopGrace = alarms.after(left, () => this.#onGrace());
-    else {
-      const message = `no answer to a revoked room in ${Math.round(now() - oldest)} ms; the queue pairs were closed`;
-      this.#lose(errors.lost("fence", message, { status: "ETIMEDOUT" }));
-    }
+  #endKeys(tag: RoomTag): void {
+    for (const lane of this.#lanes.live) lane.endKeys(tag);
   }
 
   #lose(error: KVTransferError): void {
@@ -316,14 +301,9 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
 
   #end(): void {
     this.#state = "over";
-    this.#stopGrace?.();
-    this.#rejoin.close();
+    this.#offers.close();
     this.#arrivals.clear();
-    this.#fences.clear();
+    this.#revoked.close();
     this.#lanes.close();
   }
-}
-
-export function nameOf({ queuePair, packetSequence }: Lane): { queuePair: number; packetSequence: number } {
-  return { queuePair: queuePair.number, packetSequence };
 }

@@ -3,13 +3,18 @@ import type { CompletionQueue, QueuePair } from "../../../ffi/verbs/index.ts";
 import type { RoomTag } from "../transport.ts";
 import { Credits } from "./credits.ts";
 import type { LaneEvents } from "./lane-events.ts";
+import { LaneWindows } from "./lane-windows.ts";
 import { MessageSlots } from "./message-slots.ts";
-import { type Message, MessageType } from "./messages.ts";
+import { CARRIED_BYTES, type Message, MESSAGE_BYTES, MessageType } from "./messages.ts";
 import type { VerbsOptions } from "./options.ts";
+import { type Note, Outbox } from "./outbox.ts";
 import type { Poster } from "./posted-lists.ts";
 import { connectQueuePair, createQueuePair, randomPacketSequence, type RemoteQueuePair } from "./queue-pair.ts";
 import type { Rail } from "./rail.ts";
 import { RECEIVE_ID, SendQueue, type SmallWrite } from "./send-queue.ts";
+
+/** Decode's messages may carry something, prefill's never do. */
+const LONG_BYTES = MESSAGE_BYTES + CARRIED_BYTES;
 
 /** What is said of a room with its last write on a lane. */
 export interface Total {
@@ -19,13 +24,6 @@ export interface Total {
   readonly round: number;
   /** Lanes that tell of it in this round. */
   readonly lanes: number;
-}
-
-type Note = Pick<Message, "type"> & Partial<Message>;
-
-interface Waiting {
-  readonly note: Note;
-  readonly poster: Poster | undefined;
 }
 
 /**
@@ -48,7 +46,9 @@ export class Lane {
   readonly #options: VerbsOptions;
   readonly #slots: MessageSlots;
   readonly #credits: Credits;
-  readonly #waiting: Waiting[] = [];
+  readonly #outbox: Outbox;
+  /** Undefined where the peer writes by the key of the memory as a whole. */
+  readonly #windows: LaneWindows | undefined;
   #state: "open" | "draining" | "over" = "open";
   /** Receives that the device has. */
   #receiving = 0;
@@ -72,7 +72,8 @@ export class Lane {
     this.#options = options;
     this.#credits = new Credits(receiveRequests);
     const depth = Math.min(options.sendRequests, rail.maxRequests);
-    this.#slots = new MessageSlots(rail.domain, receiveRequests);
+    const [receiveBytes, sendBytes] = rail.writable ? [MESSAGE_BYTES, LONG_BYTES] : [LONG_BYTES, MESSAGE_BYTES];
+    this.#slots = new MessageSlots(rail.domain, { count: receiveRequests, receiveBytes, sendBytes });
     let completions: CompletionQueue | undefined;
     try {
       completions = rail.context.createCompletionQueue({ entries: depth + receiveRequests, channel: rail.channel });
@@ -90,6 +91,8 @@ export class Lane {
       throw error;
     }
     this.sends = new SendQueue(this.queuePair, { depth, gather, windowBytes, mayInline: !rail.hasGpuMemory });
+    this.#outbox = new Outbox(this.sends, this.#slots, this.#credits);
+    this.#windows = rail.windowed && new LaneWindows(rail.windowed);
     for (let slot = 0; slot < receiveRequests; slot++) this.#slots.arm(slot, RECEIVE_ID + slot);
     this.#postReceives();
     this.completions.requestNotification();
@@ -103,7 +106,7 @@ export class Lane {
 
   /** Whether a room can be ended: that takes a message and a write with immediate. */
   get mayNotify(): boolean {
-    return !this.over && this.#waiting.length === 0 && this.sends.free >= 2 && this.#credits.granted >= 3;
+    return !this.over && this.#outbox.isEmpty && this.sends.free >= 2 && this.#credits.granted >= 3;
   }
 
   /** The peer may send, and so may this side once the peer is as far. `receives`: messages that it takes ahead. */
@@ -114,7 +117,7 @@ export class Lane {
 
   /** A room's last write, and ahead of it a message with the room's bytes. Only while {@link mayNotify}. */
   notify(poster: Poster, { tag, bytes, round, lanes }: Total, last: SmallWrite): void {
-    this.#send({ type: MessageType.TOTAL, tag, value: bytes, round, lanes });
+    this.#outbox.say({ type: MessageType.TOTAL, tag, value: bytes, round, lanes });
     this.#credits.spendSilently();
     this.sends.writeWithImmediate(poster, tag, last);
   }
@@ -122,14 +125,46 @@ export class Lane {
   /** Sends a message behind everything added before, as soon as the peer has room for it. */
   say(note: Note, poster?: Poster): void {
     if (this.over) return;
-    this.#waiting.push({ note, poster });
+    this.#outbox.push(note, poster);
+    this.flush();
+  }
+
+  /** Gives the peer the room's keys, where rooms have keys of their own. */
+  giveKeys(tag: RoomTag): void {
+    if (this.over || !this.#windows) return;
+    try {
+      this.#outbox.pushKeys(this.#windows.open(tag));
+    } catch (error) {
+      return this.fail(statusOf(error), `no memory window: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.flush();
+  }
+
+  /** The room has ended: its keys may be given to another. */
+  endKeys(tag: RoomTag): void {
+    if (this.over || !this.#windows) return;
+    this.#outbox.withdrawKeys(tag);
+    this.#windows.close(tag);
+  }
+
+  /** Calls back once nothing can land under the room's keys, whatever the peer does; never without such keys. */
+  takeKeys(tag: RoomTag, taken: () => void): void {
+    if (this.over || !this.#windows) return;
+    this.#outbox.withdrawKeys(tag);
+    const keys = this.#windows.takeKeys(tag);
+    let left = keys.length;
+    if (left === 0) return taken();
+    for (const key of keys) {
+      const poster = { pending: 0, landed: () => (--left === 0 ? taken() : undefined) };
+      this.#outbox.pushSilent(() => this.sends.invalidate(poster, key));
+    }
     this.flush();
   }
 
   /** Posts what was added, and messages that waited. */
   flush(): void {
     if (this.over) return;
-    this.#addWaiting();
+    this.#outbox.add();
     try {
       this.sends.post();
     } catch (error) {
@@ -257,24 +292,6 @@ export class Lane {
     this.#receiving += count;
     receives.clear();
     return count;
-  }
-
-  #addWaiting(): void {
-    while (this.#waiting.length > 0 && this.#maySay(1)) {
-      const { note, poster } = this.#waiting.shift()!;
-      this.#send(note, poster);
-    }
-    // The last credit is kept for giving credits back: each side can then always let the other go on.
-    if (this.#credits.overdue && this.#maySay(0)) this.#send({ type: MessageType.CREDIT });
-  }
-
-  #maySay(reserve: number): boolean {
-    return this.#credits.granted > reserve && this.sends.hasRoomForMessage;
-  }
-
-  #send(note: Note, poster?: Poster): void {
-    const credits = this.#credits.spend();
-    this.sends.send(this.#slots, { tag: 0, value: 0, round: 0, lanes: 0, ...note, credits }, poster);
   }
 }
 

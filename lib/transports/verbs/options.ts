@@ -35,6 +35,12 @@ export const verbsOptionsSchema = z
     windowBytes: z.int().min(4_096).default(33_554_432),
     /** How long a silent sender is waited for before its queue pairs are closed to fence a room. */
     fenceGraceMs: z.number().positive().default(1_000),
+    /**
+     * Gives each room keys of its own on each queue pair, by memory windows of type 2, where the device has them: a sender that
+     * does not answer loses the room's keys and not its queue pairs. For each range of memory that is two requests and a
+     * message a room, and drivers are not all tried: the keys of the memory as a whole are the default.
+     */
+    windows: z.boolean().default(false),
     /** How many times slower than another of its pair's a rail may be before it is left out. */
     crawlRatio: z.number().min(2).default(20),
     /** After this a rail that was left out is tried again; after twice as long the next time, up to 32 times. */

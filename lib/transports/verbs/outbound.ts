@@ -1,5 +1,5 @@
 import type { KVTransferError } from "../../errors.ts";
-import { type PairErrors, type QueuedBatch, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import { type PairErrors, RevokedRooms, unpackFrames } from "../pairs/index.ts";
 import type { OutboundEnd, OutboundEvents, RoomTag, TransportData, WriteBatch } from "../transport.ts";
 import { laneFailure } from "./failure.ts";
 import { Flight } from "./flight.ts";
@@ -9,8 +9,10 @@ import { LaneSet } from "./lane-set.ts";
 import { LostLanes } from "./lost-lanes.ts";
 import { type Message, MessageType, packQueuePair, unpackQueuePair } from "./messages.ts";
 import { Pace } from "./pace.ts";
+import type { RemoteKeys } from "./remote-keys.ts";
 import type { RemoteLane } from "./remote-lane.ts";
 import { RoomRounds } from "./room-rounds.ts";
+import { RoomWriter } from "./room-writer.ts";
 import { NOTHING } from "./send-queue.ts";
 import type { WriteSink } from "./write-sink.ts";
 
@@ -28,6 +30,7 @@ export interface OutboundSetup {
   /** @throws where it cannot be had. */
   openLane(events: LaneEvents, remote: RemoteLane): Lane;
   sinkOf(lane: Lane): WriteSink;
+  readonly keys: RemoteKeys;
   describeEndpoint(lanes: readonly Lane[]): TransportData;
   /** Says good-bye, then closes. */
   dismiss(lanes: readonly Lane[]): void;
@@ -43,9 +46,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
   readonly gatherLimit: number;
   readonly #setup: OutboundSetup;
   readonly #lanes = new LaneSet();
-  readonly #sinks = new Map<Lane, WriteSink>();
-  readonly #queue = new RoomQueue();
-  readonly #flights = new Map<WriteBatch, Flight>();
+  readonly #writer: RoomWriter;
   readonly #revoked = new RevokedRooms();
   readonly #lost = new LostLanes();
   readonly #rounds = new RoomRounds();
@@ -64,8 +65,14 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     this.#setup = setup;
     this.gatherLimit = setup.gatherLimit;
     this.#pace = new Pace(setup.crawlRatio);
+    this.#writer = new RoomWriter({
+      ...setup,
+      lanes: this.#lanes,
+      rounds: this.#rounds,
+      settled: (flight) => this.#settle(flight),
+      failed: (batch, error) => setup.events.failed(batch, error),
+    });
     this.#lanes.live.push(...setup.openLanes(this));
-    for (const lane of this.#lanes.live) this.#sinks.set(lane, setup.sinkOf(lane));
     this.#several = this.#lanes.live.length > 1;
     this.endpoint = setup.describeEndpoint(this.#lanes.live);
   }
@@ -76,21 +83,11 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   write(batch: WriteBatch): void {
     if (this.#revoked.has(batch.tag)) this.#late.push(batch);
-    else if (!this.#lost.push(batch)) this.#queue.push(batch);
+    else if (!this.#lost.push(batch)) this.#writer.push(batch);
   }
 
   cancel(tag: RoomTag, error: KVTransferError): void {
-    const dropped = new Set([...this.#queue.take(tag), ...this.#lost.unpark(tag)]);
-    for (const flight of this.#flights.values()) {
-      if (flight.batch.tag !== tag) continue;
-      dropped.delete(flight.batch);
-      flight.cancelled ??= error;
-      if (flight.pending === 0) dropped.add(flight.batch);
-    }
-    for (const batch of dropped) {
-      this.#flights.delete(batch);
-      this.#setup.events.failed(batch, error);
-    }
+    this.#writer.cancel(tag, error, this.#lost.unpark(tag));
   }
 
   step(until: number): boolean {
@@ -100,17 +97,19 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       this.#setup.events.connected();
     }
     let busy = false;
-    for (const lane of this.#lanes.open) if (lane.sends.pending > 0) busy = lane.poll() || busy;
+    // A room whose keys may be gone by now must not be written to: what the receiver has said of it is heard before.
+    const { areOfRooms } = this.#setup.keys;
+    for (const lane of this.#lanes.open) if (areOfRooms || lane.sends.pending > 0) busy = lane.poll() || busy;
     if (this.#lanes.live.length > 1) this.#dropCrawling();
     this.#retell();
     while (this.#confirmed && this.#state === "connected") {
-      const queued = this.#queue.current;
+      const queued = this.#writer.queue.current;
       if (!queued) break;
       if (this.#setup.now() >= until) {
         busy = true;
         break;
       }
-      if (!this.#advance(queued)) break;
+      if (!this.#writer.advance(queued)) break;
     }
     for (const lane of this.#lanes.open) lane.flush();
     return busy && this.#state === "connected";
@@ -122,7 +121,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   close(): void {
     if (this.#state === "over") return;
-    const quiet = this.#confirmed && this.#flights.size === 0;
+    const quiet = this.#confirmed && this.#writer.inFlight === 0;
     this.#state = "over";
     const live = quiet ? this.#lanes.live.splice(0) : [];
     this.#lanes.close();
@@ -135,7 +134,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     // The registry tells this side who is alive.
   }
 
-  message(lane: Lane, { type, tag, round, lanes, value }: Message): void {
+  message(lane: Lane, { type, tag, round, lanes, value, body }: Message): void {
     const { errors } = this.#setup;
     switch (type) {
       case MessageType.HELLO:
@@ -145,6 +144,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
         this.cancel(tag, errors.revoked());
         for (const each of this.#lanes.open) each.say({ type: MessageType.FENCED, tag });
         return;
+      case MessageType.KEY:
+        return this.#onKey(lane, { tag, round, value });
       case MessageType.DOWN:
         return this.#onDown(tag);
       case MessageType.RESEND:
@@ -153,6 +154,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
         return this.#onClosed(tag);
       case MessageType.OFFER:
         return this.#onOffer({ id: tag, place: lanes, ...unpackQueuePair(value) });
+      case MessageType.CARRY:
+        return this.#onCarried(body!);
       case MessageType.BYE:
         return this.#lose(errors.lost("receive", "the peer has closed the pair"));
       default:
@@ -173,12 +176,24 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     if (this.#lanes.hasOtherRail(lane)) this.#drop(lane);
   }
 
+  #onCarried(body: Uint8Array): void {
+    const frames = unpackFrames(body);
+    if (frames) this.#setup.events.message?.(frames);
+    else this.#lose(this.#setup.errors.protocol("receive", "a carried message of wrong lengths"));
+  }
+
+  #onKey(lane: Lane, key: Pick<Message, "tag" | "round" | "value">): void {
+    const { errors, keys } = this.#setup;
+    if (!keys.add(lane, key)) return this.#lose(errors.protocol("receive", `a key for range ${key.round} of a room`));
+    if (!keys.of(lane, key.tag)) return;
+    for (const batch of keys.release(key.tag)) if (!this.#lost.push(batch)) this.#writer.push(batch);
+  }
+
   // Lanes that come and go.
 
   #join(lane: Lane): void {
     if (!this.#lanes.join(lane)) return;
     this.#several = true;
-    this.#sinks.set(lane, this.#setup.sinkOf(lane));
   }
 
   #onOffer(remote: RemoteLane): void {
@@ -203,13 +218,12 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
   /** Takes a lane out of use. Nothing is written on it any more; what was under way waits for the receiver's answer. */
   #drop(lane: Lane): void {
     if (!this.#lanes.remove(lane)) return;
-    this.#sinks.delete(lane);
     this.#pace.forget(lane);
     const flights = lane.sends.abandon().filter((poster) => poster instanceof Flight);
     lane.close();
     this.#lost.add(lane.id, flights);
     for (const { batch, cancelled } of flights) {
-      if (!cancelled) this.#lost.park(batch.tag, lane.id, this.#queue.take(batch.tag));
+      if (!cancelled) this.#lost.park(batch.tag, lane.id, this.#writer.queue.take(batch.tag));
     }
     // What was said of others on this one may not have been heard.
     for (const tag of this.#lost.ids) this.#lanes.voice?.say({ type: MessageType.DOWN, tag, value: 1 });
@@ -234,11 +248,11 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
       this.#retold.push({ tag, bytes });
       return;
     }
-    const flights = [...this.#flights.values()].filter((flight) => flight.batch.tag === tag && !flight.cancelled);
+    const flights = this.#writer.flightsOf(tag).filter(({ cancelled }) => !cancelled);
     if (!this.#lost.isParked(tag) && flights.every(({ told }) => told === 0)) return;
     for (const flight of flights) flight.restart();
-    const waiting = [...this.#queue.take(tag), ...this.#lost.unpark(tag)];
-    for (const batch of new Set([...flights.map((flight) => flight.batch), ...waiting])) this.#queue.push(batch);
+    const waiting = [...this.#writer.queue.take(tag), ...this.#lost.unpark(tag)];
+    for (const batch of new Set([...flights.map((flight) => flight.batch), ...waiting])) this.#writer.push(batch);
   }
 
   /** What was not asked for again has landed, or is not wanted any more. */
@@ -250,7 +264,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     const { errors, events } = this.#setup;
     for (const tag of parked) {
       for (const batch of this.#lost.unpark(tag)) {
-        const flight = this.#flights.get(batch);
+        const flight = this.#writer.find(batch);
         if (flight) flight.cancelled ??= errors.revoked();
         else events.failed(batch, errors.revoked());
       }
@@ -267,92 +281,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     }
   }
 
-  // Posting.
-
-  /** Adds what fits of the room whose turn it is. False: the device must finish something first. */
-  #advance(queued: QueuedBatch): boolean {
-    const { batch } = queued;
-    const flight = this.#flightOf(batch);
-    try {
-      if (!queued.pages.done) {
-        const lane = this.#freeLane();
-        // A lane may have failed, and the room be parked for it.
-        if (this.#queue.current !== queued) return true;
-        if (!lane) return false;
-        const sink = this.#sinks.get(lane)!.begin(flight);
-        try {
-          queued.pages.advance(this.#setup.turnBytes, sink);
-        } finally {
-          sink.end();
-        }
-        if (!queued.pages.done) {
-          this.#queue.next();
-          return true;
-        }
-      }
-      if (batch.last && !this.#endRoom(flight, batch.last)) return this.#queue.current !== queued;
-      if (this.#queue.current !== queued) return true;
-    } catch (error) {
-      this.cancel(batch.tag, this.#setup.errors.native("write", error));
-      return true;
-    }
-    this.#queue.finishCurrent();
-    flight.complete = true;
-    flight.landed();
-    return true;
-  }
-
-  /** The aux slot, and behind it, on every lane, word that all is written. False: not all of it fitted. */
-  #endRoom(flight: Flight, { aux, totalBytes }: NonNullable<WriteBatch["last"]>): boolean {
-    const { tag } = flight.batch;
-    const lastAux = aux.writeCount - 1;
-    let auxSlot = NOTHING;
-    if (flight.told === 0) {
-      flight.tellers = [...this.#lanes.live];
-      const first = flight.tellers[0]!;
-      const sink = this.#sinks.get(first)!.begin(flight);
-      while (flight.auxWrites < lastAux) {
-        if (first.sends.free < 1) first.flush();
-        if (first.over || first.sends.free < 1) return false;
-        first.sends.writeFrom(flight, sink.single(aux, flight.auxWrites++));
-      }
-      if (lastAux >= 0) auxSlot = sink.single(aux, lastAux);
-    }
-    const lanes = flight.tellers.length;
-    for (; flight.told < lanes; flight.told++) {
-      const lane = flight.tellers[flight.told]!;
-      if (!lane.mayNotify) lane.flush();
-      // The receiver asks again for a room that was told of to some only.
-      if (lane.over && flight.told > 0) continue;
-      if (!lane.mayNotify) return false;
-      const total = { tag, bytes: totalBytes, round: this.#rounds.roundOf(tag), lanes };
-      lane.notify(flight, total, flight.told === 0 ? auxSlot : NOTHING);
-    }
-    return true;
-  }
-
-  /** The lane with the least under way, if it takes a whole turn: faster ones are given more. */
-  #freeLane(): Lane | undefined {
-    let best: Lane | undefined;
-    for (const lane of this.#several ? [...this.#lanes.live] : this.#lanes.live) {
-      if (lane.sends.free < 1) lane.flush();
-      if (lane.over || lane.sends.free < 1 || lane.sends.freeBytes < this.#setup.turnBytes) continue;
-      if (!best || lane.sends.freeBytes > best.sends.freeBytes) best = lane;
-    }
-    return best;
-  }
-
-  #flightOf(batch: WriteBatch): Flight {
-    let flight = this.#flights.get(batch);
-    if (!flight) {
-      flight = new Flight(batch, (done) => this.#settle(done));
-      this.#flights.set(batch, flight);
-    }
-    return flight;
-  }
-
   #settle({ batch, cancelled }: Flight): void {
-    if (!this.#flights.delete(batch)) return;
     if (cancelled) return this.#setup.events.failed(batch, cancelled);
     if (batch.last && this.#several) this.#rounds.settle(batch.tag, batch.last.totalBytes);
     this.#setup.events.written(batch);
@@ -362,9 +291,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#lanes.close();
-    const waiting = [...this.#queue.takeAll(), ...this.#lost.takeAll(), ...this.#late.splice(0)];
-    const batches = new Set([...this.#flights.keys(), ...waiting]);
-    this.#flights.clear();
+    const batches = new Set([...this.#writer.takeAll(), ...this.#lost.takeAll(), ...this.#late.splice(0)]);
     for (const batch of batches) this.#setup.events.failed(batch, error);
     this.#setup.events.lost(error);
   }

@@ -5,6 +5,7 @@ import {
   type CompletionQueue,
   type Context,
   Device,
+  DeviceCapability,
   type MemoryRegion,
   type ProtectionDomain,
   type QueuePair,
@@ -14,13 +15,21 @@ import type { Choice } from "./device-choice.ts";
 import type { RailAddress } from "./endpoint.ts";
 import type { Lane } from "./lane.ts";
 import { registerGpuMemory } from "./gpu-region.ts";
+import type { WindowedMemory } from "./lane-windows.ts";
 import { KeyTable, type Range } from "./regions.ts";
+
+/** Windows that one queue pair's peer can use, and no other. */
+const WINDOWS = DeviceCapability.MEM_WINDOW_TYPE_2A | DeviceCapability.MEM_WINDOW_TYPE_2B;
+/** A message for each says its key, and counts them in a byte. */
+const MAX_WINDOWED_RANGES = 256;
 
 export interface RailOptions {
   readonly choice: Choice;
   readonly ranges: readonly Range[];
   /** Whether peers write into the ranges; otherwise they are only read from here. */
   readonly writable: boolean;
+  /** Whether each room is to have a key of its own, by a memory window, where the device has those. */
+  readonly windows: boolean;
   readonly reactor: Reactor;
 }
 
@@ -39,7 +48,11 @@ export class Rail {
   readonly maxRequests: number;
   /** What to name the ranges by in own requests, and in peers'. */
   readonly localKeys: KeyTable;
-  readonly remoteKeys: readonly number[];
+  readonly remoteKeys: readonly number[] | undefined;
+  /** The memory, where it may be written to by way of memory windows only. */
+  readonly windowed: WindowedMemory | undefined;
+  /** Whether peers write here: this is decode's, then. */
+  readonly writable: boolean;
   /** Some of the ranges are on a GPU: the processor must not read what is to be written. */
   readonly hasGpuMemory: boolean;
   readonly #lanes = new Map<CompletionQueue, Lane>();
@@ -51,18 +64,21 @@ export class Rail {
   #down = false;
 
   /** @throws {VerbsError} with the verb, the errno and what can be done about it. */
-  constructor({ choice, ranges, writable, reactor }: RailOptions) {
+  constructor({ choice, ranges, writable, windows, reactor }: RailOptions) {
     this.choice = choice;
+    this.writable = writable;
     this.hasGpuMemory = ranges.some(({ gpu }) => gpu !== undefined);
     this.context = Device.find(choice.candidate.device).open();
     try {
-      const { maxScatterGather, maxQueuePairRequests } = this.context.queryDevice();
+      const { maxScatterGather, maxQueuePairRequests, capabilityFlags } = this.context.queryDevice();
       this.maxMessageBytes = choice.candidate.maxMessageBytes;
       this.maxGather = maxScatterGather;
       this.maxRequests = maxQueuePairRequests;
       this.domain = this.context.allocateProtectionDomain();
       this.channel = this.context.createCompletionChannel();
-      const access = writable ? Access.LOCAL_WRITE | Access.REMOTE_WRITE : 0;
+      const windowed = windows && writable && (capabilityFlags & WINDOWS) !== 0 && ranges.length <= MAX_WINDOWED_RANGES;
+      const remote = windowed ? Access.MW_BIND : Access.REMOTE_WRITE;
+      const access = writable ? Access.LOCAL_WRITE | remote : 0;
       const regions: MemoryRegion[] = ranges.map((range) =>
         range.gpu === undefined
           ? this.domain.registerMemory(range, { access })
@@ -72,7 +88,8 @@ export class Rail {
         ranges,
         regions.map(({ lkey }) => lkey),
       );
-      this.remoteKeys = writable ? regions.map(({ rkey }) => rkey) : [];
+      this.remoteKeys = windowed ? undefined : regions.map(({ rkey }) => rkey);
+      this.windowed = windowed ? { domain: this.domain, ranges, regions } : undefined;
     } catch (error) {
       this.context.close();
       throw error;

@@ -1,7 +1,7 @@
-import { type QueuePair, SendFlag, SendList } from "../../../ffi/verbs/index.ts";
+import { type QueuePair, SendFlag, SendList, type WindowBinding } from "../../../ffi/verbs/index.ts";
 import type { RoomTag } from "../transport.ts";
 import type { MessageSlots } from "./message-slots.ts";
-import { type Message, MESSAGE_BYTES } from "./messages.ts";
+import type { Message } from "./messages.ts";
 import { PostedLists, type Poster } from "./posted-lists.ts";
 
 /** Requests in one native call; the last of them reports for all. */
@@ -53,10 +53,10 @@ export class SendQueue {
     return Math.min(capacity - count, this.#options.depth - MESSAGE_REQUESTS - this.#posted.requests - count);
   }
 
-  /** As {@link free}, for a message. */
-  get hasRoomForMessage(): boolean {
-    const { count, capacity } = this.#list;
-    return count < capacity && this.#posted.requests + count < this.#options.depth;
+  /** As {@link free}, for messages and what goes with them. */
+  hasRoomFor(requests: number): boolean {
+    const count = this.#list.count + requests;
+    return count <= this.#list.capacity && this.#posted.requests + count <= this.#options.depth;
   }
 
   /** Bytes that can be added now. */
@@ -100,9 +100,21 @@ export class SendQueue {
   }
 
   send(slots: MessageSlots, message: Message, poster?: Poster): void {
-    slots.put(this.#list, message);
-    this.#list.send(this.#number, this.#inline(MESSAGE_BYTES));
+    const byteLength = slots.put(this.#list, message);
+    this.#list.send(this.#number, this.#inline(byteLength));
     if (poster) this.#posted.add(poster, 0);
+  }
+
+  /** From here on, what arrives by this queue pair under the key may touch the binding's memory. */
+  bind(poster: Poster, binding: WindowBinding, key: number): void {
+    this.#list.bindWindow(this.#number, binding, key, 0);
+    this.#posted.add(poster, 0);
+  }
+
+  /** Once it is reported, nothing can land under the key. */
+  invalidate(poster: Poster, key: number): void {
+    this.#list.invalidate(this.#number, key, 0);
+    this.#posted.add(poster, 0);
   }
 
   /** Posts what was added. @throws {VerbsError} */

@@ -13,17 +13,19 @@ import type {
 } from "../transport.ts";
 import { Alarms } from "./alarms.ts";
 import { type Choice, chooseDevices, describeVerdict } from "./device-choice.ts";
-import { MAX_LANES, type Offer, offerSchema, PROTOCOL_VERSION, railOf } from "./endpoint.ts";
+import { MAX_LANES, offerSchema, PROTOCOL_VERSION, railOf } from "./endpoint.ts";
 import { Farewell } from "./farewell.ts";
 import { VerbsInbound } from "./inbound.ts";
 import { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
+import { CARRIED_BYTES } from "./messages.ts";
 import { type VerbsOptions, verbsOptionsSchema } from "./options.ts";
 import { VerbsOutbound } from "./outbound.ts";
 import { Rail } from "./rail.ts";
 import { RefusedInbound } from "./refused-inbound.ts";
 import type { RemoteLane } from "./remote-lane.ts";
-import { KeyTable, mergeRanges, type Range } from "./regions.ts";
+import { RemoteKeys } from "./remote-keys.ts";
+import { mergeRanges, type Range } from "./regions.ts";
 import { placeOfPciDevice, surveyDevices } from "./survey.ts";
 import { WriteSink } from "./write-sink.ts";
 
@@ -47,7 +49,8 @@ export class VerbsTransport implements Transport {
     const rails: Rail[] = [];
     try {
       for (const choice of choices) {
-        rails.push(new Rail({ choice, ranges: this.#ranges, writable, reactor: context.reactor }));
+        const { windows } = options;
+        rails.push(new Rail({ choice, ranges: this.#ranges, writable, windows, reactor: context.reactor }));
       }
     } catch (error) {
       for (const rail of rails) rail.close();
@@ -75,6 +78,7 @@ export class VerbsTransport implements Transport {
         now: this.#context.now,
         fenceGraceMs: this.#options.fenceGraceMs,
         rejoinMs: this.#options.rejoinMs,
+        takesKeys: this.rails.some(({ windowed }) => windowed),
         places,
         openLanes: (laneEvents) => {
           const names = Array.from({ length: places }, (_, place) => ({ id: place, place }));
@@ -85,7 +89,7 @@ export class VerbsTransport implements Transport {
           ...this.#describe(lanes),
           host: hostId(),
           withinHost: this.#options.withinHost,
-          rails: this.rails.map((rail) => ({ ...rail.address, keys: rail.remoteKeys })),
+          rails: this.rails.map(({ address, remoteKeys }) => ({ ...address, ...(remoteKeys && { keys: remoteKeys }) })),
           ranges: this.#ranges,
         }),
         dismiss: (lanes) => this.#farewell.dismiss(lanes),
@@ -124,9 +128,11 @@ export class VerbsTransport implements Transport {
             connected(this.#openLane(laneEvents, { id: remote.place, place: remote.place }), remote),
           ),
         openLane: (laneEvents, remote) => connected(this.#openLaneAgain(laneEvents, remote), remote),
-        sinkOf: (lane) => new WriteSink(lane, keysOf(offer, lane), this.#gather, errors),
+        sinkOf: (lane) => new WriteSink(lane, this.#gather, errors),
+        keys: new RemoteKeys(offer),
         describeEndpoint: (lanes) => ({
           ...this.#describe(lanes),
+          carries: CARRIED_BYTES,
           rails: this.rails.map(({ address }) => address),
         }),
         dismiss: (lanes) => this.#farewell.dismiss(lanes),
@@ -214,11 +220,6 @@ export const createVerbsTransport: TransportFactory = (context) => {
     return { unusable: error instanceof Error ? error.message : String(error) };
   }
 };
-
-/** What the peer's memory is named by on a lane. */
-function keysOf({ ranges, rails }: Offer, { place }: Lane): KeyTable {
-  return new KeyTable(ranges, railOf(rails, place).keys);
-}
 
 let boot: string | undefined;
 

@@ -9,26 +9,26 @@ import type { SendQueue, SmallWrite } from "./send-queue.ts";
 export class WriteSink implements SegmentSink {
   readonly #sends: SendQueue;
   readonly #localKeys: KeyTable;
-  readonly #remoteKeys: KeyTable;
   readonly #gatherLimit: number;
   readonly #errors: PairErrors;
   #poster!: Poster;
+  #remoteKeys!: KeyTable;
   #start = 0;
   #end = -1;
   #key = 0;
   #entries = 0;
 
-  constructor(lane: Lane, remoteKeys: KeyTable, gatherLimit: number, errors: PairErrors) {
+  constructor(lane: Lane, gatherLimit: number, errors: PairErrors) {
     this.#sends = lane.sends;
     this.#localKeys = lane.rail.localKeys;
-    this.#remoteKeys = remoteKeys;
     this.#gatherLimit = gatherLimit;
     this.#errors = errors;
   }
 
-  /** What follows is written for `poster`. */
-  begin(poster: Poster): this {
+  /** What follows is written for `poster`, by these keys. */
+  begin(poster: Poster, remoteKeys: KeyTable): this {
     this.#poster = poster;
+    this.#remoteKeys = remoteKeys;
     return this;
   }
 

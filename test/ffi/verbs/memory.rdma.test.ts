@@ -157,6 +157,23 @@ describeRdma("a memory window", () => {
     expect(byRegion.closed).toBe(true);
   });
 
+  test("of type 2 is bound anew, once it was invalidated, under another key", () => {
+    using pair = connectedPair({ access: bindable });
+    const { left, right } = pair;
+    const { window, rkey } = boundWindow(pair);
+    expect(window.rkey).toBe(rkey);
+    const { address, byteLength } = left.memory;
+    const binding = { window, region: left.region, address, byteLength, access: windowAccess };
+    const again = nextKey(rkey);
+    left.queuePair.postSend(new SendList({ requests: 2 }).invalidate(3, rkey, 0).bindWindow(4, binding, again));
+    expect(left.takeOne()).toMatchObject({ status: "SUCCESS", opcode: "BIND_MW" });
+    right.fill(9);
+    right.queuePair.postSend(right.sendList(64).write(5, address, again));
+    expect(right.takeOne().status).toBe("SUCCESS");
+    expect(left.memory.bytes[0]).toBe(9);
+    expectRefused(pair, rkey);
+  });
+
   test("that was invalidated here refuses", () => {
     using pair = connectedPair({ access: bindable });
     const { rkey } = boundWindow(pair);

@@ -16,8 +16,13 @@ export class MockConnection {
   #received = Buffer.alloc(0);
   #unsent: Buffer[] = [];
   readonly onGone: (() => void)[] = [];
+  /** Called once, at the end of the next answer. */
+  onAnswer: (() => void) | undefined;
   gone = false;
   served = 0;
+  /** ms after an answer at which it is closed unless another request has come; 0: never. */
+  keepAlive = 0;
+  onExpiry: (() => void) | undefined;
 
   constructor(socket: Socket<MockConnection>, onRequest: (request: MockRequest) => void) {
     this.#socket = socket;
@@ -75,6 +80,7 @@ export class MockConnection {
     const lines = Object.entries({ "content-type": "application/json", server: "uvicorn", ...fields });
     const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
     this.raw(`HTTP/1.1 ${status} X\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    this.#answered();
   }
 
   streamHead(status = 200): void {
@@ -89,6 +95,19 @@ export class MockConnection {
 
   streamEnd(): void {
     this.raw("0\r\n\r\n");
+    this.#answered();
+  }
+
+  #answered(): void {
+    const { served, onAnswer } = this;
+    this.onAnswer = undefined;
+    onAnswer?.();
+    if (this.keepAlive === 0) return;
+    setTimeout(() => {
+      if (this.served !== served || this.gone) return;
+      this.onExpiry?.();
+      this.close();
+    }, this.keepAlive);
   }
 
   /** Closes with RST, so that what is under way is lost. */

@@ -1,14 +1,17 @@
 import { MockConnection, type MockRequest } from "./mock-connection.ts";
+import { recordedAnswer } from "../recordings/recordings.ts";
+import { abortedAnswer, answerTo, refuses, replay, roomlessAnswer, type RoleName } from "./replay.ts";
 import type { RoomHub, RoomSide } from "./room-hub.ts";
 
 export type Script = (request: MockRequest, body: Record<string, unknown>) => boolean;
 
 /**
- * A mock SGLang server: refuses, waits and dies as the real ones were seen to. `script` may take a request over (and say
- * so by true). Prefill and decode sides of a room meet in the hub they share.
+ * A mock SGLang server: waits and dies as the real ones were seen to, refuses in their recorded words, and answers a request
+ * that was put to the real ones with their recorded answer; any other gets `tokens`. `script` may take a request over (and
+ * say so by true). Prefill and decode sides of a room meet in the hub they share.
  */
 export class MockWorker {
-  readonly role: "prefill" | "decode";
+  readonly role: RoleName;
   readonly #hub: RoomHub;
   readonly #listener: Bun.TCPSocketListener<MockConnection>;
   readonly #connections = new Set<MockConnection>();
@@ -23,11 +26,17 @@ export class MockWorker {
   gap = 0;
   /** ms until prefill's HTTP answer after its transfer. */
   lag = 0;
+  /** ms until the first request of a connection is looked at, as where many wait to be accepted. */
+  acceptDelay = 0;
+  /** ms after which an idle connection is closed, as uvicorn does after 5,000; 0: never. */
+  keepAlive = 0;
   crashed: string | undefined;
   healthy = true;
   accepted = 0;
+  /** Idle connections that it closed itself. */
+  expired = 0;
 
-  constructor(role: "prefill" | "decode", hub: RoomHub, port = 0) {
+  constructor(role: RoleName, hub: RoomHub, port = 0) {
     this.role = role;
     this.#hub = hub;
     this.#listener = Bun.listen<MockConnection>({
@@ -36,7 +45,7 @@ export class MockWorker {
       socket: {
         open: (socket) => {
           this.accepted++;
-          socket.data = new MockConnection(socket, (request) => this.#serve(request));
+          socket.data = new MockConnection(socket, (request) => this.#accept(request));
           this.#connections.add(socket.data);
         },
         data: (socket, bytes) => socket.data.push(bytes),
@@ -74,18 +83,26 @@ export class MockWorker {
     this.stop();
   }
 
+  #accept(request: MockRequest): void {
+    const { connection } = request;
+    connection.keepAlive = this.keepAlive;
+    connection.onExpiry = () => this.expired++;
+    if (this.acceptDelay > 0 && connection.served === 1) setTimeout(() => this.#serve(request), this.acceptDelay);
+    else this.#serve(request);
+  }
+
   #serve(request: MockRequest): void {
     this.requests.push(request);
     const { connection } = request;
     if (this.apiKey !== undefined && request.headers.get("authorization") !== `Bearer ${this.apiKey}`) {
-      return connection.reply(401, '{"error":"Unauthorized"}');
+      return replay(connection, recordedAnswer("no key", this.role));
     }
     let body: Record<string, unknown> = {};
     if (request.method === "POST" && request.text !== "") {
       try {
         body = JSON.parse(request.text) as Record<string, unknown>;
       } catch {
-        return connection.reply(400, '{"error":{"message":"invalid JSON"}}');
+        return replay(connection, recordedAnswer("no JSON", this.role));
       }
       this.bodies.push(body);
     }
@@ -97,8 +114,13 @@ export class MockWorker {
       this.#hub.abort(this.role, rid);
       return connection.reply(200, "");
     }
+    if (request.path.startsWith("/flush_cache"))
+      return replay(connection, recordedAnswer("POST /flush_cache", this.role));
     if (request.method === "POST") this.#generate(request, body);
-    else connection.reply(404, '{"detail":"Not Found"}');
+    else {
+      const answer = answerTo(this.role, request.method, request.path, undefined);
+      replay(connection, answer ?? recordedAnswer("an unknown path", this.role));
+    }
   }
 
   #generate(request: MockRequest, body: Record<string, unknown>): void {
@@ -107,24 +129,24 @@ export class MockWorker {
     const hosts = [body["bootstrap_host"]].flat();
     if (rooms.some((room) => typeof room === "number" && room < 0)) return this.crash("OverflowError: negative room");
     if (rooms.includes(undefined) || rooms.includes(null)) {
-      return connection.reply(
-        400,
-        '{"error":{"message":"Invalid request: Disaggregated request received without bootstrap room id."}}',
-      );
+      return replay(connection, roomlessAnswer(this.role, request.path, body));
     }
     if (this.role === "decode" && hosts.includes(undefined)) return this.crash("AttributeError: no bootstrap host");
     const rid = [body["rid"]].flat().map(String);
+    const id = Array.isArray(body["rid"]) ? rid[0]!.replace(/_0$/, "") : rid[0]!;
+    const recorded = answerTo(this.role, "POST", request.path, body);
+    if (recorded !== undefined && refuses(recorded)) return replay(connection, recorded, id);
+    const answer = (): void => {
+      if (recorded === undefined) this.#answer(connection, body, rid);
+      else replay(connection, recorded, id, this.gap);
+    };
     const samples = (body["sampling_params"] as { n?: number } | undefined)?.n ?? body["n"] ?? 1;
     const side: RoomSide = {
       rid,
       // The real one hangs where samples share a room, and in room 0.
       hangs: Number(samples) > 1 || rooms.includes(0),
-      meet: () => setTimeout(() => this.#answer(connection, body, rid), this.role === "prefill" ? this.lag : 0),
-      aborted: () =>
-        connection.reply(
-          500,
-          '{"object":"error","message":"Aborted by AbortReq.","type":"500","param":null,"code":500}',
-        ),
+      meet: () => setTimeout(answer, this.role === "prefill" ? this.lag : 0),
+      aborted: () => replay(connection, abortedAnswer(this.role, request.path, body), id),
     };
     connection.onGone.push(() => this.#hub.leave(this.role, side));
     this.#hub.join(this.role, rooms.map(Number), side);

@@ -14,6 +14,9 @@ export class RoomHub {
   /** Every room ever used: they must never repeat. */
   readonly seen = { prefill: [] as number[], decode: [] as number[] };
 
+  /** Halves that come do not meet, as where the transfer hangs. */
+  apart = false;
+
   /** Requests that wait for their other half. */
   get orphans(): number {
     return new Set([...this.#waiting.prefill.values(), ...this.#waiting.decode.values()]).size;
@@ -24,7 +27,7 @@ export class RoomHub {
     const other = this.#waiting[role === "prefill" ? "decode" : "prefill"];
     const peers = new Set(rooms.map((room) => other.get(room)));
     const [peer] = peers;
-    if (peers.size === 1 && peer !== undefined && !side.hangs && !peer.hangs) {
+    if (!this.apart && peers.size === 1 && peer !== undefined && !side.hangs && !peer.hangs) {
       for (const room of rooms) other.delete(room);
       side.meet();
       peer.meet();

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import type { WriteBatch } from "../../../../lib/transports/transport.ts";
 import { describeRdma } from "../../../rxe/describe.ts";
 import { makePool } from "../support/context.ts";
-import { emptyPlan, planOf } from "../support/plans.ts";
+import { emptyPlan, planOf, Random } from "../support/plans.ts";
 import { VerbsPair } from "./pair.ts";
 
 const KiB = 1024;
@@ -85,6 +85,74 @@ describeRdma("failures over verbs", () => {
     next.outbound.write(batchOf(1));
     next.until(() => next.inboundLog.arrivals.length === 1);
   });
+
+  test("with memory windows, a sender that stands still loses the revoked room's keys alone: the other room is whole", () => {
+    source.bytes.fill(0xaa);
+    target.bytes.fill(0);
+    using pair = open({ options: { ...options, windows: true, fenceGraceMs: 2_000 } }).connect();
+    expect(pair.inbound.offer).not.toHaveProperty("rails.0.keys");
+    pair.inbound.expect(1);
+    pair.inbound.expect(2);
+    pair.outbound.write(batchOf(1));
+    pair.outbound.write(batchOf(2, BYTES / 2));
+    pair.until(() => target.bytes[0] === 0xaa);
+    pair.stopped = true;
+    expect(pair.inbound.revoke(1)).toBe(false);
+    pair.until(() => pair.inboundLog.fencedTags.includes(1));
+    target.bytes.fill(0x55, 0, BYTES / 2);
+    pair.stopped = false;
+    pair.until(() => pair.inboundLog.arrivals.length === 1 && pair.outboundLog.failures.length === 1);
+    expect(pair.inboundLog.arrivals).toEqual([{ tag: 2, totalBytes: BYTES / 2 }]);
+    expect(target.bytes.subarray(0, BYTES / 2).every((byte) => byte === 0x55)).toBe(true);
+    expect(target.bytes.subarray(BYTES / 2).every((byte) => byte === 0xaa)).toBe(true);
+    expect([pair.inboundLog.error, pair.outboundLog.error]).toEqual([undefined, undefined]);
+  });
+
+  test.each([false, true])(
+    "rooms revoked under load, memory windows %p: no foreign byte in their pages, the others are whole, the pair is kept",
+    (windows) => {
+      const random = new Random(5);
+      const bytes = BYTES / 8;
+      using pair = open({ options: { ...options, windows, fenceGraceMs: 1_000 } }).connect();
+      source.bytes.fill(0xaa);
+      for (let generation = 1; generation <= 8; generation++) {
+        const tags = Array.from({ length: 8 }, (_, slot) => ((generation << 16) | slot) >>> 0);
+        const pagesOf = (tag: number): Uint8Array => target.bytes.subarray((tag & 7) * bytes, ((tag & 7) + 1) * bytes);
+        target.bytes.fill(0);
+        for (const tag of tags) pair.inbound.expect(tag);
+        for (const tag of tags) pair.outbound.write(batchOf(tag, (tag & 7) * bytes, bytes));
+        const revoked = random
+          .shuffled(8)
+          .slice(0, 4)
+          .map((slot) => tags[slot]!);
+        // They go on being written to until the sender hears of it; another's bytes are there at once.
+        for (let turns = random.below(20); turns > 0; turns--) pair.turn();
+        const ended = new Set(pair.inboundLog.arrivals.map(({ tag }) => tag));
+        const taken = revoked.filter((tag) => !ended.has(tag));
+        for (const tag of taken) if (pair.inbound.revoke(tag)) pair.inboundLog.fencedTags.push(tag);
+        const filled = new Set<number>();
+        pair.until(() => {
+          for (const tag of pair.inboundLog.fencedTags.filter((each) => !filled.has(each))) {
+            filled.add(tag);
+            pagesOf(tag).fill(0x55);
+          }
+          const { length } = pair.inboundLog.arrivals;
+          return (
+            filled.size + length === 8 &&
+            pair.outboundLog.failures.length + pair.outboundLog.writtenBatches.length === 8
+          );
+        });
+        for (const tag of tags) {
+          const expected = filled.has(tag) ? 0x55 : 0xaa;
+          expect(pagesOf(tag).every((byte) => byte === expected)).toBe(true);
+        }
+        expect(filled.size).toBe(taken.length);
+        pair.inboundLog.fencedTags.length = pair.inboundLog.arrivals.length = 0;
+        pair.outboundLog.failures.length = pair.outboundLog.writtenBatches.length = 0;
+      }
+      expect([pair.inboundLog.error, pair.outboundLog.error]).toEqual([undefined, undefined]);
+    },
+  );
 
   test("a cancelled room's batches fail with the given cause once nothing of them is under way", () => {
     using pair = open().connect();
@@ -186,7 +254,7 @@ describeRdma("failures over verbs", () => {
   test("a manager without queue pairs left offers that it has none, and has one again when a pair is closed", () => {
     using pair = open({ options: { ...options, maxQueuePairs: 1 } });
     const second = pair.decode.openInbound("another", pair.inboundLog);
-    expect(second.offer).toEqual({ version: 2, unusable: "1 of 1 queue pairs are in use, 1 more are needed" });
+    expect(second.offer).toEqual({ version: 3, unusable: "1 of 1 queue pairs are in use, 1 more are needed" });
     expect(() => pair.prefill.openOutbound("decode", second.offer, pair.outboundLog)).toThrow("queue pairs are in use");
     pair.inbound.close();
     const third = pair.decode.openInbound("another", pair.inboundLog);

@@ -8,9 +8,9 @@ import { Random } from "../support/plans.ts";
 const POOL = { layers: 2, pages: 256, pageBytes: 4_096, auxSlots: 32, auxBytes: 512 };
 const PAGES = 12;
 
-const layouts: Record<string, Partial<KVArgs>> = {
-  gqa: {},
-  mla: { attention: "mla", kvHeadNum: 1, totalKvHeadNum: 1 },
+const layouts: Record<string, { readonly args: Partial<KVArgs>; readonly windows: boolean }> = {
+  gqa: { args: {}, windows: false },
+  "mla, memory windows": { args: { attention: "mla", kvHeadNum: 1, totalKvHeadNum: 1 }, windows: true },
 };
 
 interface Room {
@@ -34,17 +34,21 @@ describeRdma("two managers over verbs", () => {
     beforeAll(async () => {
       const common = {
         transport: "verbs",
-        transportOptions: { verbs: { windowBytes: 1_048_576 } },
+        transportOptions: { verbs: { windowBytes: 1_048_576, windows: layouts[layout]!.windows } },
         // An emulated machine takes long to read the library.
         timeouts: { threadMs: 60_000, connectMs: 60_000 },
       };
       prefill = await KVManager.create({
         ...common,
         role: "prefill",
-        args: { ...source.args, ...layouts[layout] },
+        args: { ...source.args, ...layouts[layout]!.args },
         bootstrap: { host: "127.0.0.1", port: 0, serve: true },
       });
-      decode = await KVManager.create({ ...common, role: "decode", args: { ...target.args, ...layouts[layout] } });
+      decode = await KVManager.create({
+        ...common,
+        role: "decode",
+        args: { ...target.args, ...layouts[layout]!.args },
+      });
     }, 120_000);
 
     afterAll(async () => {

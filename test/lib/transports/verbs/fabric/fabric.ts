@@ -1,6 +1,8 @@
 import {
   CompletionOpcode,
   CompletionStatus,
+  type MemoryRegion,
+  type MemoryWindow,
   SendFlag,
   type ReceiveList,
   type SendList,
@@ -8,6 +10,7 @@ import {
 } from "../../../../../ffi/verbs/index.ts";
 import { unsafeViewAt } from "../../../../../ffi/runtime/index.ts";
 import type { Lane } from "../../../../../lib/transports/verbs/lane.ts";
+import type { WindowedMemory } from "../../../../../lib/transports/verbs/lane-windows.ts";
 import type { Rail } from "../../../../../lib/transports/verbs/rail.ts";
 import { KeyTable, type Range } from "../../../../../lib/transports/verbs/regions.ts";
 import type { Random } from "../../support/plans.ts";
@@ -54,6 +57,8 @@ class FakeQueuePair {
   readonly sent: Request[] = [];
   readonly arrived: Request[] = [];
   readonly receives: Request[] = [];
+  /** What its peer may write to, by key, where that is by memory windows. */
+  readonly windows = new Map<number, Request["window"]>();
   closed = false;
 
   constructor(rail: FakeRail, number: number, completions: FakeCompletionQueue) {
@@ -92,11 +97,19 @@ class FakeQueuePair {
     }
   }
 
-  fail(): void {
+  fail(status: number = CompletionStatus.RETRY_EXC_ERR): void {
     const first = this.arrived.shift() ?? this.sent.shift();
     this.state = "ERR";
-    if (!first) return;
-    this.completions.waiting.push({ id: first.id, status: CompletionStatus.RETRY_EXC_ERR, opcode: 0, immediate: 0 });
+    if (first) this.completions.waiting.push({ id: first.id, status, opcode: 0, immediate: 0 });
+  }
+}
+
+class FakeWindow {
+  readonly unsafeAddress = 16;
+  readonly rkey: number;
+
+  constructor(rkey: number) {
+    this.rkey = rkey;
   }
 }
 
@@ -113,22 +126,27 @@ export class FakeRail {
   readonly note = "";
   readonly address = { linkLayer: "INFINIBAND", lid: 1, mtu: 4096 };
   readonly localKeys: KeyTable;
-  readonly remoteKeys: readonly number[];
+  readonly remoteKeys: readonly number[] | undefined;
+  readonly windowed: WindowedMemory | undefined;
   readonly context = { createCompletionQueue: () => new FakeCompletionQueue() };
   readonly domain = {
     registerMemory: () => ({ lkey: this.#key, close: () => undefined }),
+    allocateMemoryWindow: () => new FakeWindow(this.#windows++ << 8) as unknown as MemoryWindow,
     createQueuePair: ({ sendCompletionQueue }: { sendCompletionQueue: FakeCompletionQueue }) =>
       this.fabric.createQueuePair(this, sendCompletionQueue),
   };
   readonly #key: number;
+  #windows = 1_000;
 
-  constructor(fabric: Fabric, network: number, key: number, ranges: readonly Range[]) {
+  constructor(fabric: Fabric, network: number, key: number, ranges: readonly Range[], windows: boolean) {
     this.fabric = fabric;
     this.network = network;
     this.#key = key;
     const keys = ranges.map(() => key);
     this.localKeys = new KeyTable(ranges, keys);
-    this.remoteKeys = keys;
+    this.remoteKeys = windows ? undefined : keys;
+    const region = { unsafeAddress: 8, kind: "memory region" } as unknown as MemoryRegion;
+    this.windowed = windows ? { domain: this.domain, ranges, regions: ranges.map(() => region) } : undefined;
   }
 
   get key(): number {
@@ -197,17 +215,43 @@ export class Fabric {
   #arrive(queuePair: FakeQueuePair, peer: FakeQueuePair): void {
     const request = queuePair.sent.shift()!;
     queuePair.arrived.push(request);
+    if (request.opcode === WorkRequestOpcode.BIND_MW) {
+      queuePair.windows.set(request.window.key, request.window);
+      return;
+    }
+    if (request.opcode === WorkRequestOpcode.LOCAL_INV) {
+      if (!queuePair.windows.delete(request.dead)) throw new Error(`no window answers to key ${request.dead}`);
+      return;
+    }
     const bytes = request.pieces.flatMap(({ address, byteLength, key }) => {
       if (key !== queuePair.rail.key) throw new Error(`local key ${key} on a rail with ${queuePair.rail.key}`);
       return byteLength === 0 ? [] : [...new Uint8Array(unsafeViewAt(address, byteLength))];
     });
     if (request.opcode === WorkRequestOpcode.SEND) return this.#receive(peer, request, bytes);
     if (bytes.length > 0) {
-      if (request.key !== peer.rail.key) throw new Error(`remote key ${request.key} on a rail with ${peer.rail.key}`);
+      if (!this.#opens(peer, request, bytes.length)) {
+        // What stood before it has arrived: the acknowledgements are behind the refusal's.
+        queuePair.arrived.splice(0, Infinity, request);
+        queuePair.fail(CompletionStatus.REM_ACCESS_ERR);
+        peer.state = "ERR";
+        return;
+      }
       this.#mayWrite(request.remote, bytes.length);
       new Uint8Array(unsafeViewAt(request.remote, bytes.length)).set(bytes);
     }
     if (request.opcode === WorkRequestOpcode.RDMA_WRITE_WITH_IMM) this.#receive(peer, request);
+  }
+
+  /** Whether the peer's memory answers to the request's key. */
+  #opens(peer: FakeQueuePair, { key, remote }: Request, byteLength: number): boolean {
+    if (peer.rail.windowed) {
+      const window = peer.windows.get(key);
+      return (
+        window !== undefined && remote >= window.address && remote + byteLength <= window.address + window.byteLength
+      );
+    }
+    if (key !== peer.rail.key) throw new Error(`remote key ${key} on a rail with ${peer.rail.key}`);
+    return true;
   }
 
   #receive(peer: FakeQueuePair, { immediate }: Request, bytes?: readonly number[]): void {

@@ -20,6 +20,10 @@ export interface Request {
   readonly immediate: number;
   readonly remote: number;
   readonly key: number;
+  /** Of a bind: what it makes writable. */
+  readonly window: { readonly key: number; readonly address: number; readonly byteLength: number };
+  /** Of an invalidation, in the field of the immediate. */
+  readonly dead: number;
   readonly pieces: readonly Piece[];
 }
 
@@ -51,6 +55,12 @@ function readRequest(view: DataView): Request {
     immediate: view.getUint32(send.imm_data.offset, false),
     remote: Number(view.getBigUint64(send["wr.rdma.remote_addr"].offset, true)),
     key: view.getUint32(send["wr.rdma.rkey"].offset, true),
+    window: {
+      key: view.getUint32(send["bind_mw.rkey"].offset, true),
+      address: Number(view.getBigUint64(send["bind_mw.bind_info.addr"].offset, true)),
+      byteLength: Number(view.getBigUint64(send["bind_mw.bind_info.length"].offset, true)),
+    },
+    dead: view.getUint32(send.imm_data.offset, true),
     pieces: Array.from({ length: count }, (_, index) => {
       const piece = new DataView(unsafeViewAt(first + index * entry.size, entry.size));
       return {

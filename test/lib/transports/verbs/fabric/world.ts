@@ -9,7 +9,7 @@ import { Lane } from "../../../../../lib/transports/verbs/lane.ts";
 import type { LaneEvents } from "../../../../../lib/transports/verbs/lane-events.ts";
 import { verbsOptionsSchema } from "../../../../../lib/transports/verbs/options.ts";
 import { VerbsOutbound } from "../../../../../lib/transports/verbs/outbound.ts";
-import { KeyTable } from "../../../../../lib/transports/verbs/regions.ts";
+import { RemoteKeys } from "../../../../../lib/transports/verbs/remote-keys.ts";
 import { WriteSink } from "../../../../../lib/transports/verbs/write-sink.ts";
 import { planOf, type Random } from "../../support/plans.ts";
 import { Fabric, FakeRail } from "./fabric.ts";
@@ -35,6 +35,8 @@ interface Room {
 export interface WorldOptions {
   readonly rails: number;
   readonly queuePairs: number;
+  /** Rooms have keys of their own. */
+  readonly windows?: boolean;
 }
 
 /** Alarms on the world's clock. */
@@ -71,9 +73,13 @@ export class World implements Disposable {
   readonly rooms = new Map<RoomTag, Room>();
   arrived = 0;
   fencedRooms = 0;
+  /** Of those, while prefill stood still. */
+  fencedWhileStalled = 0;
   lost: KVTransferError | undefined;
   outboundLost: KVTransferError | undefined;
   now = 1_000;
+  /** Prefill's process stands still until then, while its queue pairs go on. */
+  stalledUntil = 0;
   readonly #source = Mapping.allocate((PAGES + SLOTS) * PAGE);
   readonly #target = Mapping.allocate((PAGES + SLOTS) * PAGE);
   readonly #owners: (Room | undefined)[] = Array.from({ length: PAGES + SLOTS });
@@ -85,22 +91,25 @@ export class World implements Disposable {
   #connected = false;
   #generation = 1;
 
-  constructor(random: Random, { rails, queuePairs }: WorldOptions) {
+  constructor(random: Random, { rails, queuePairs, windows = false }: WorldOptions) {
     this.random = random;
     this.#target.bytes.fill(FREE);
     const now = (): number => this.now;
     this.#alarms = new FakeAlarms(now);
     const alarms = this.#alarms as unknown as Alarms;
     this.fabric = new Fabric(random, (address, byteLength) => this.#mayWrite(address, byteLength));
-    const makeRails = (memory: Mapping, base: number): FakeRail[] => {
+    const makeRails = (memory: Mapping, base: number, windowed: boolean): FakeRail[] => {
       const ranges = [{ address: memory.address, byteLength: memory.byteLength }];
-      return Array.from({ length: rails }, (_, index) => new FakeRail(this.fabric, index, base + index, ranges));
+      return Array.from(
+        { length: rails },
+        (_, index) => new FakeRail(this.fabric, index, base + index, ranges, windowed),
+      );
     };
-    this.#decodeRails = makeRails(this.#target, 500);
-    this.#prefillRails = makeRails(this.#source, 700);
+    this.#decodeRails = makeRails(this.#target, 500, windows);
+    this.#prefillRails = makeRails(this.#source, 700, false);
     const options = verbsOptionsSchema.parse({
       sendRequests: 32,
-      receiveRequests: 8,
+      receiveRequests: windows ? 32 : 8,
       maxWriteBytes: 4_096,
       windowBytes: 8_192,
     });
@@ -119,7 +128,8 @@ export class World implements Disposable {
       alarms,
       now,
       places,
-      fenceGraceMs: 2_000,
+      fenceGraceMs: windows ? 100 : 2_000,
+      takesKeys: windows,
       rejoinMs: 20,
       events: {
         connected: () => (this.#connected = true),
@@ -132,12 +142,12 @@ export class World implements Disposable {
         Array.from({ length: places }, (_, place) => open(this.#decodeRails, events, place, place)),
       openLane: (events, { id, place }) => open(this.#decodeRails, events, id, place),
       describeOffer: (lanes) => ({
-        version: 2,
+        version: 3,
         host: "a",
         withinHost: true,
         receives: options.receiveRequests,
         lanes: describe(lanes),
-        rails: this.#decodeRails.map(({ address, remoteKeys }) => ({ ...address, keys: remoteKeys })),
+        rails: this.#decodeRails.map(({ address, remoteKeys: keys }) => ({ ...address, ...(keys && { keys }) })),
         ranges: [{ address: this.#target.address, byteLength: this.#target.byteLength }],
       }),
       dismiss,
@@ -158,7 +168,9 @@ export class World implements Disposable {
         written: (batch) => this.#settled(batch),
         failed: (batch, error) => {
           const room = this.#batches.get(batch);
-          if (!room?.revoked && !this.over && error.code !== "PEER_LOST") throw error;
+          // A write of a room whose keys are gone takes its queue pair with it.
+          const refused = windows && error.status === "IBV_WC_REM_ACCESS_ERR";
+          if (!room?.revoked && !this.over && error.code !== "PEER_LOST" && !refused) throw error;
           this.#settled(batch);
         },
         lost: (error) => (this.outboundLost = error),
@@ -166,10 +178,10 @@ export class World implements Disposable {
       openLanes: (events) =>
         offer.lanes.map((lane) => connect(open(this.#prefillRails, events, lane.place, lane.place), lane)),
       openLane: (events, lane) => connect(open(this.#prefillRails, events, lane.id, lane.place), lane),
-      sinkOf: (lane) =>
-        new WriteSink(lane, new KeyTable(offer.ranges, railOf(offer.rails, lane.place).keys), gather, errors),
+      sinkOf: (lane) => new WriteSink(lane, gather, errors),
+      keys: new RemoteKeys(offer),
       describeEndpoint: (lanes) => ({
-        version: 2,
+        version: 3,
         receives: options.receiveRequests,
         lanes: describe(lanes),
         rails: this.#prefillRails.map(({ address }) => address),
@@ -208,10 +220,12 @@ export class World implements Disposable {
     this.now += TICK_MS;
     this.#alarms.tick();
     this.fabric.step();
-    const lanes = [...this.#decodeRails, ...this.#prefillRails].flatMap((rail) => [...rail.lanes]);
+    const stalled = this.now < this.stalledUntil;
+    const running = stalled ? this.#decodeRails : [...this.#decodeRails, ...this.#prefillRails];
+    const lanes = running.flatMap((rail) => [...rail.lanes]);
     const some = lanes[this.random.below(2 * lanes.length)];
     some?.onEvent();
-    if (this.random.below(3) === 0 && !this.over) this.outbound.step(this.now + TICK_MS);
+    if (this.random.below(3) === 0 && !this.over && !stalled) this.outbound.step(this.now + TICK_MS);
     for (const room of this.rooms.values()) if (this.random.below(40) === 0) this.#giveBatch(room);
   }
 
@@ -292,6 +306,7 @@ export class World implements Disposable {
     const room = this.rooms.get(tag);
     if (room?.state !== "revoked") throw new Error(`room ${tag} was fenced while ${room?.state}`);
     this.fencedRooms++;
+    if (this.now < this.stalledUntil) this.fencedWhileStalled++;
     this.#free(room);
   }
 
