@@ -19,7 +19,7 @@ export async function run(options: Options): Promise<void> {
     port = await threads.start(options.workers, options.port);
     drained = () => threads.drain();
   } else {
-    port = serve(balancer, options.port).port ?? options.port;
+    port = serve(balancer, options.port).port;
   }
   if (options.adminPort !== undefined) serveAside(balancer, options.adminPort, "admin");
   if (options.prometheusPort !== undefined) serveAside(balancer, options.prometheusPort, "metrics");

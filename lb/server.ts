@@ -1,41 +1,37 @@
 import type { Server } from "bun";
 import { createApp } from "./app.ts";
 import type { Balancer } from "./balancer.ts";
-import { errorResponse } from "./relay/index.ts";
+import { tick } from "./clock.ts";
+import { Listener, RelayedRequest } from "./downstream/index.ts";
+import { errorAnswer, errorResponse } from "./relay/index.ts";
 import { ENDPOINTS } from "./request/index.ts";
 
 /**
- * Serves a balancer. The generate paths go straight to the relay; everything else through the Hono app. With
- * `reusePort`, several threads listen on one port and the kernel shares connections out.
+ * Serves a balancer. Requests for a pair go straight to the relay; everything else through the Hono app. With `reusePort`,
+ * several threads listen on one port and the kernel shares connections out.
  */
-export function serve(balancer: Balancer, port: number, reusePort = false): Server<undefined> {
+export function serve(balancer: Balancer, port: number, reusePort = false): Listener {
   const { options, relay, keys } = balancer;
   const app = createApp(balancer, { part: options.adminPort === undefined ? "all" : "public" });
-  return Bun.serve({
+  return new Listener({
     hostname: options.host,
     port,
     reusePort,
-    // A prefill may be silent for minutes: the relay's own deadlines decide.
-    idleTimeout: 0,
-    maxRequestBodySize: options.maxPayloadSize,
-    fetch(request) {
-      if (request.method === "POST") {
-        const { url } = request;
-        const start = url.indexOf("/", 8);
-        const query = url.indexOf("?", start);
-        const endpoint = ENDPOINTS.get(query < 0 ? url.slice(start) : url.slice(start, query));
-        if (endpoint !== undefined) {
-          if (keys.admits(request.headers, "client"))
-            return relay.handle(request, endpoint, query < 0 ? "" : url.slice(query));
-          return errorResponse(401, "unauthorized", "the api key is missing or wrong");
-        }
+    maxBody: options.maxPayloadSize,
+    take: (connection, { head, bytes, start, end }) => {
+      const endpoint = head.method === "POST" ? ENDPOINTS.get(head.path) : undefined;
+      if (endpoint === undefined) return false;
+      if (!keys.admits(head, "client")) {
+        connection.answer(errorAnswer(401, "unauthorized", "the api key is missing or wrong"));
+        return true;
       }
-      return app.fetch(request);
+      const exchange = relay.open(new RelayedRequest(connection, head), endpoint, tick());
+      connection.waits(exchange);
+      exchange.start(head.search, bytes, start, end);
+      return true;
     },
-    error(error) {
-      balancer.log.error({ err: error }, "unexpected error");
-      return errorResponse(500, "internal_error", "an unexpected error; the log has it");
-    },
+    fetch: (request) => app.fetch(request),
+    onError: (error) => balancer.log.error({ err: error }, "unexpected error"),
   });
 }
 

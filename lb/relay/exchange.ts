@@ -171,7 +171,7 @@ export class Exchange implements OutcomeOwner, Waiter {
   }
 }
 
-export function statusOf(outcome: Outcome): number {
+function statusOf(outcome: Outcome): number {
   if (outcome.kind === "failure") return outcome.failure.status;
   return outcome.kind === "answer" ? outcome.answer.status : outcome.head.status;
 }

@@ -4,7 +4,7 @@ import type { Client, Exchange } from "./exchange.ts";
 import type { RequestHeaders } from "./forwarded.ts";
 import type { Outcome } from "./plan.ts";
 import type { Relay } from "./relay.ts";
-import { answerResponse, failureResponse, ownFields, passedFields } from "./response.ts";
+import { answerOf, ownFields, passedFields } from "./response.ts";
 
 /** ms after which a waiting request's client is watched; a shorter one is over before it could matter. */
 const WATCH_AFTER = 20;
@@ -65,14 +65,9 @@ export class FetchClients {
 }
 
 function responseOf(outcome: Outcome, exchange: Exchange): Response {
-  if (outcome.kind === "failure") {
-    const own: Record<string, string> = {};
-    ownFields(own, exchange);
-    return failureResponse(outcome.failure, own);
-  }
-  const answer = outcome.kind === "answer" ? outcome.answer : outcome.head;
+  const answer = answerOf(outcome);
   const headers = passedFields(answer.fields);
   ownFields(headers, exchange);
-  if (outcome.kind === "answer") return answerResponse(answer, headers);
-  return new Response(outcome.events.readable(), { status: answer.status, headers });
+  const body = outcome.kind === "stream" ? outcome.events.readable() : answer.body;
+  return new Response(body, { status: answer.status, headers });
 }

@@ -1,11 +1,11 @@
 export { Attempt } from "./attempt.ts";
 export type { ClientStream, EventDestination } from "./client-stream.ts";
-export { statusOf, type Client, type Exchange, type ExchangeContext } from "./exchange.ts";
+export { type Client, type Exchange, type ExchangeContext } from "./exchange.ts";
 export { type RelayObserver, type RelayOptions, type RequestSummary } from "./exchange.ts";
-export { errorBody, INTERNAL_ERROR, type Failure } from "./failure.ts";
+export { errorBody, INTERNAL_ERROR, type Answer, type Failure } from "./failure.ts";
 export type { RequestHeaders } from "./forwarded.ts";
 export type { RetryOptions } from "./job.ts";
 export type { TimeLimits } from "./limits.ts";
 export type { AttemptObserver, Outcome } from "./plan.ts";
 export { Relay } from "./relay.ts";
-export { errorResponse, passedLines, serverTiming } from "./response.ts";
+export { answerOf, errorAnswer, errorResponse, ownLines, passedLines } from "./response.ts";

@@ -1,6 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import { errorBody, type Answer, type Failure } from "./failure.ts";
+import type { Outcome } from "./plan.ts";
 
 /** Fields that concern one connection only (RFC 9110 section 7.6.1), or that the server in front of us writes itself. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
@@ -55,7 +56,7 @@ function ms(from: number, to: number): string {
  * Which pair served the request and where its time went, as one `Server-Timing` field (W3C): the metric is the leg, its
  * description the worker. One field and not three, because each costs what a hundred lines of this program do.
  */
-export function serverTiming({ startedAt, prefillAt, firstOutputAt, plan }: Attempt, arrivedAt: number): string {
+function serverTiming({ startedAt, prefillAt, firstOutputAt, plan }: Attempt, arrivedAt: number): string {
   const prefill = prefillAt > 0 ? `dur=${ms(startedAt, prefillAt)};` : "";
   const decode = firstOutputAt > 0 ? `dur=${ms(startedAt, firstOutputAt)};` : "";
   return `queue;dur=${ms(arrivedAt, startedAt)}, prefill;${prefill}desc="${plan.prefill.name}", decode;${decode}desc="${plan.decode.name}"`;
@@ -67,27 +68,33 @@ export function ownFields(headers: Record<string, string>, { id, attempt, arrive
   if (attempt !== undefined) headers["server-timing"] = serverTiming(attempt, arrivedAt);
 }
 
-export function answerResponse(answer: Answer, headers: Record<string, string>): Response {
-  return new Response(answer.body, { status: answer.status, headers });
+/** The same as header lines. */
+export function ownLines({ id, attempt, arrivedAt }: Exchange): string {
+  const timing = attempt === undefined ? "" : `server-timing: ${serverTiming(attempt, arrivedAt)}\r\n`;
+  return `x-request-id: ${id}\r\n${timing}`;
 }
 
-/** What the client gets for a failure: the worker's own answer where there is one. */
-export function failureResponse(failure: Failure, headers: Record<string, string>): Response {
-  const { answer, retryAfter } = failure;
-  headers["x-kvwire-error-code"] = failure.code;
-  if (retryAfter !== undefined) headers["retry-after"] = String(retryAfter);
-  if (answer !== undefined) return answerResponse(answer, { ...passedFields(answer.fields), ...headers });
-  return errorResponse(failure.status, failure.code, failure.message, headers);
+/** The head of what the client gets, and its body unless it is streamed. */
+export function answerOf(outcome: Outcome): Answer {
+  if (outcome.kind === "failure") return failureAnswer(outcome.failure);
+  return outcome.kind === "answer" ? outcome.answer : outcome.head;
 }
 
-export function errorResponse(
-  status: number,
-  code: string,
-  message: string,
-  headers: Record<string, string> = {},
-): Response {
-  return new Response(errorBody(status, code, message), {
-    status,
-    headers: { ...headers, "content-type": "application/json", "x-kvwire-error-code": code },
-  });
+/** The worker's own answer where there is one. */
+function failureAnswer({ answer, status, code, message, retryAfter }: Failure): Answer {
+  const { fields, ...rest } = answer ?? errorAnswer(status, code, message);
+  const own = ["x-kvwire-error-code", code];
+  if (retryAfter !== undefined) own.push("retry-after", String(retryAfter));
+  return { ...rest, fields: [...fields.filter((_, i) => !own.includes(fields[i & ~1]!)), ...own] };
+}
+
+/** An error of our own. */
+export function errorAnswer(status: number, code: string, message: string): Answer {
+  const fields = ["content-type", "application/json", "x-kvwire-error-code", code];
+  return { status, fields, body: Buffer.from(errorBody(status, code, message)) };
+}
+
+export function errorResponse(status: number, code: string, message: string): Response {
+  const { fields, body } = errorAnswer(status, code, message);
+  return new Response(body, { status, headers: passedFields(fields) });
 }

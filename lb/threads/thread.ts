@@ -26,7 +26,7 @@ async function start({ options, state, epoch, slots, port }: ThreadStart): Promi
       tell({ kind: "collect", id });
     });
   const server = serve(own, port, true);
-  tell({ kind: "serving", port: server.port ?? port });
+  tell({ kind: "serving", port: server.port });
 }
 
 /** Makes this thread one of those that serve: it waits for what the main thread tells it. */

@@ -1,5 +1,5 @@
 import { ProtocolError } from "./protocol-error.ts";
-import { MAX_HEAD_BYTES } from "./response-head.ts";
+import { MAX_HEAD_BYTES } from "./fields.ts";
 
 const CR = 13;
 const LF = 10;

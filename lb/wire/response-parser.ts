@@ -1,6 +1,7 @@
 import { ChunkedDecoder } from "./chunked-decoder.ts";
+import { headEnd } from "./fields.ts";
 import { ProtocolError } from "./protocol-error.ts";
-import { MAX_HEAD_BYTES, parseHead, type ResponseHead } from "./response-head.ts";
+import { parseHead, type ResponseHead } from "./response-head.ts";
 
 /**
  * Where the parts of one response go. Body slices are given as the bytes pushed and the range in them: making a view of a
@@ -77,10 +78,7 @@ export class ResponseParser {
   }
 
   #takeHead(bytes: Buffer, at: number): number {
-    const end = bytes.indexOf("\r\n\r\n", at, "latin1");
-    if ((end < 0 ? bytes.length : end) - at > MAX_HEAD_BYTES) {
-      throw new ProtocolError(`a head of at most ${MAX_HEAD_BYTES} bytes`, "a larger one");
-    }
+    const end = headEnd(bytes, at);
     if (end < 0) {
       // A copy: the slice must outlive the caller's buffer.
       this.#pending = Buffer.from(bytes.subarray(at));

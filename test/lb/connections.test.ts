@@ -47,7 +47,7 @@ test("a client that does not read slows the engine down instead of filling our m
     pump();
     return true;
   };
-  const port = cluster.server.port!;
+  const port = cluster.server.port;
   let received = 0;
   const body = '{"text":"x","stream":true}';
   const client = await Bun.connect({

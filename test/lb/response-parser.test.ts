@@ -135,6 +135,8 @@ describe("refuses what could split or smuggle a response", () => {
     ["a length beside chunks", `${head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`],
     ["another coding", `${head}transfer-encoding: gzip, chunked\r\n\r\n`],
     ["chunked twice", `${head}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n`],
+    ["a coding behind a vertical tab", `${head}transfer-encoding: \vchunked\r\n\r\n0\r\n\r\n`],
+    ["a length behind a no-break space", `${head}content-length: \xa02\r\n\r\n{}`],
     ["chunks in HTTP/1.0", "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"],
     ["HTTP/2 in plain text", "HTTP/2 200\r\n\r\n"],
     ["a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n"],
@@ -149,7 +151,7 @@ describe("refuses what could split or smuggle a response", () => {
     ["a head without end", `${head}a: ${"x".repeat(70_000)}`],
     ["too many fields", `${head}${"a: b\r\n".repeat(300)}\r\n`],
   ])("%s", (_name, text) => {
-    expect(parse(Buffer.from(text, "latin1"), []).error).toBe("UPSTREAM_PROTOCOL");
+    expect(parse(Buffer.from(text, "latin1"), []).error).toBe("HTTP_PROTOCOL");
   });
 });
 
@@ -172,9 +174,9 @@ test.each([
 
 test("an end of stream in mid-body is an error, not an end", () => {
   expect(parse(Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"), [], { eof: true }).error).toBe(
-    "UPSTREAM_PROTOCOL",
+    "HTTP_PROTOCOL",
   );
   expect(
     parse(Buffer.from("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"), [], { eof: true }).error,
-  ).toBe("UPSTREAM_PROTOCOL");
+  ).toBe("HTTP_PROTOCOL");
 });

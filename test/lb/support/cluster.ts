@@ -30,7 +30,7 @@ export class Cluster {
     );
     this.balancer.addConfigured();
     this.server = serve(this.balancer, 0);
-    this.url = this.server.url.href.replace(/\/$/, "");
+    this.url = `http://127.0.0.1:${this.server.port}`;
   }
 
   get prefill(): MockWorker {
@@ -53,7 +53,7 @@ export class Cluster {
   async [Symbol.asyncDispose](): Promise<void> {
     this.balancer.close();
     for (const worker of [...this.prefills, ...this.decodes]) worker.stop();
-    await this.server.stop(true);
+    this.server.stop();
   }
 }
 

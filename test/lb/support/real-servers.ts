@@ -18,7 +18,7 @@ export class RealServers {
     this.balancer = new Balancer(parseOptions({ ...options, healthCheckIntervalSecs: 1 }));
     this.balancer.addConfigured();
     this.#server = serve(this.balancer, 0);
-    this.url = this.#server.url.href.replace(/\/$/, "");
+    this.url = `http://127.0.0.1:${this.#server.port}`;
   }
 
   post(path: string, body: unknown, init: RequestInit = {}): Promise<Response> {
@@ -34,7 +34,7 @@ export class RealServers {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.balancer.close();
-    await this.#server.stop(true);
+    this.#server.stop();
   }
 }
 
