@@ -58,6 +58,11 @@ export class Progress {
     return busy;
   }
 
+  /** In use, over all transports. */
+  get queuePairs(): number {
+    return this.#dependencies.transports.reduce((sum, { queuePairs = 0 }) => sum + queuePairs, 0);
+  }
+
   get wakeAt(): number {
     return this.role.rooms.live > 0 ? Math.min(this.#nextTickAt, this.role.wakeAt) : this.role.wakeAt;
   }

@@ -2,7 +2,7 @@ import { EventFd } from "../../ffi/libc/index.ts";
 import { KVTransferError } from "../errors.ts";
 import type { RoomTable } from "../rooms/index.ts";
 import { type Command, refuse } from "./command.ts";
-import type { ProgressHost } from "./host.ts";
+import type { ProgressFigures, ProgressHost } from "./host.ts";
 import { CommandRing } from "./command-ring.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
 
@@ -106,11 +106,10 @@ export class ProgressThread implements ProgressHost {
     return { unfenced: Atomics.load(this.#control, Control.unfenced) };
   }
 
-  get figures(): { pairs: number; links: number; earlyRooms: number } {
-    const [pairs, links, earlyRooms] = [Control.pairs, Control.links, Control.earlyRooms].map((word) =>
-      Atomics.load(this.#control, word),
-    ) as [number, number, number];
-    return { pairs, links, earlyRooms };
+  get figures(): ProgressFigures {
+    const read = (word: number): number => Atomics.load(this.#control, word);
+    const { pairs, queuePairs, links, earlyRooms } = Control;
+    return { pairs: read(pairs), queuePairs: read(queuePairs), links: read(links), earlyRooms: read(earlyRooms) };
   }
 
   get #died(): boolean {
