@@ -2,6 +2,7 @@
  * What a room costs besides its bytes: one page of 4 KiB from `receiver.init` to Success on both sides, between two
  * processes of this host, alone and while a room of 256 MiB is under way. `bun run bench:rooms [transport…]`.
  */
+import { now } from "../lib/clock.ts";
 import { KVManager, KVPoll } from "../lib/index.ts";
 import { BenchPool } from "./rooms/pool.ts";
 import { percentile, table } from "./table.ts";
@@ -54,7 +55,8 @@ class Prefill {
   }
 }
 
-const micros = (): number => Number(process.hrtime.bigint()) / 1_000;
+/** The same clock in both processes; `process.hrtime` begins anew in each. */
+const micros = (): number => now() * 1_000;
 
 /** Microseconds of one room: whole; from decode's announcing it to its arrival; from prefill's first write to its last. */
 interface Sample {
@@ -83,7 +85,7 @@ async function measure(transport: string): Promise<{ first: number; alone: Sampl
     const [, , at, written] = (await ended).split(" ").map(Number) as [number, number, number, number];
     const asked = receiver.transferMetric().transferLatencyS * 1e6;
     receiver.clear();
-    return { whole: Math.max(here, at / 1_000 - from), asked, written };
+    return { whole: Math.max(here, at * 1_000 - from), asked, written };
   }
 
   const { whole: first } = await one(0);

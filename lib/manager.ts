@@ -38,7 +38,6 @@ export class KVManager extends RoomFactory {
     const { args: parsed, layout } = parseArgs(args);
     const transports = transportList(options.transport);
     const table = RoomTable.allocate(options.maxRooms);
-    rehearse();
     const bootstrapServer = await startRegistry(options);
     try {
       const host = await ProgressThread.start(
@@ -61,6 +60,7 @@ export class KVManager extends RoomFactory {
         },
         table,
       );
+      await rehearse(options.role, host);
       return new KVManager({ role: options.role, layout, table, host }, bootstrapServer);
     } catch (error) {
       await bootstrapServer?.close();

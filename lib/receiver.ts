@@ -1,7 +1,7 @@
 import { KVUserError } from "./errors.ts";
+import type { PoolCapacity } from "./planner/index.ts";
 import { pageIndices, RoomHandle, type RoomOwner, slotIndex } from "./room-handle.ts";
 import type { SlotRef } from "./rooms/index.ts";
-import type { Capacity } from "./sender.ts";
 
 export interface ReceiverOptions {
   /** The request's bootstrap room: an integer from 0 to 2^53-1, unique among live rooms. */
@@ -22,11 +22,11 @@ export interface ReceiverInitOptions {
  * {@link released} settles: after a failure a write may still be under way.
  */
 export class KVReceiver extends RoomHandle {
-  readonly #capacity: Capacity;
+  readonly #capacity: PoolCapacity;
   #initialized = false;
 
   /** Use `manager.createReceiver`. */
-  constructor(owner: RoomOwner, ref: SlotRef, options: ReceiverOptions, capacity: Capacity) {
+  constructor(owner: RoomOwner, ref: SlotRef, options: ReceiverOptions, capacity: PoolCapacity) {
     super(owner, options.room, ref);
     this.#capacity = capacity;
     owner.submit({ op: "open-receiver", ref, room: options.room, bootstrapAddr: options.bootstrapAddr });

@@ -1,47 +1,60 @@
-import { KVPoll } from "./rooms/index.ts";
-import { LoopbackWorld } from "./transports/loopback/index.ts";
+import type { CommandPort } from "./progress/command-port.ts";
+import type { ProgressHost } from "./progress/host.ts";
+import type { ProgressThread } from "./progress/thread.ts";
+import { RoomFactory } from "./room-factory.ts";
+import type { RoomHandle } from "./room-handle.ts";
+import { rehearsalPage } from "./transports/rehearsal-pool.ts";
 
+/** Of each rehearsal. */
 const ROOMS = 150;
-const PAGE_BYTES = 64;
-const PAGES = 8;
-const REGISTRY = "rehearsal:1";
-
-let done = false;
+/** What is not done by then is left: a machine that is busy has other things to do. */
+const LIMIT_MS = 500;
 
 /**
- * Runs rooms through the state machines in a simulated world, so that the first real room of this thread meets compiled
- * code: without it the first takes twice as long again. Takes some tens of milliseconds, once a thread.
+ * Plays this thread's part of rooms between the progress thread and itself, so that the first real room meets compiled
+ * code in both: without it the first takes ten times as long as the others.
  */
-export function rehearse(): void {
-  if (done) return;
-  done = true;
-  const world = new LoopbackWorld({ seed: 1, delayMs: [0.01, 0.02] });
-  const args = () => {
-    const { address } = world.memory.allocate(PAGES * PAGE_BYTES * 3);
-    return {
-      kvDataPtrs: [address, address + PAGES * PAGE_BYTES],
-      kvDataLens: [PAGES * PAGE_BYTES, PAGES * PAGE_BYTES],
-      kvItemLens: [PAGE_BYTES, PAGE_BYTES],
-      auxDataPtrs: [address + 2 * PAGES * PAGE_BYTES],
-      auxDataLens: [PAGES * PAGE_BYTES],
-      auxItemLens: [PAGE_BYTES],
-      pageSize: 1,
-      attention: "mha" as const,
-      kvCacheDtype: "float32",
-    };
-  };
-  const registry = { address: REGISTRY, serve: true };
-  const prefill = world.start({ role: "prefill", name: "prefill", args: args(), registry });
-  const decode = world.start({ role: "decode", name: "decode", args: args() });
-  for (let room = 1; room <= ROOMS; room++) {
-    const sender = prefill.manager.createSender({ room });
-    const receiver = decode.manager.createReceiver({ room, bootstrapAddr: REGISTRY });
-    receiver.init([room % PAGES, (room + 3) % PAGES], 0);
-    sender.init(2, 0);
-    sender.send([1]);
-    sender.send([4]);
-    world.simulation.run(() => sender.poll() === KVPoll.Success && receiver.poll() === KVPoll.Success, 1_000);
-    sender.clear();
-    receiver.clear();
+export async function rehearse(role: "prefill" | "decode", thread: ProgressThread): Promise<void> {
+  const over = new AbortController();
+  const aborted = new Promise<void>((resolve) => over.signal.addEventListener("abort", () => resolve()));
+  const timer = setTimeout(() => over.abort(), LIMIT_MS);
+  thread.hold();
+  for (const { layout, registry, port } of thread.rehearsals) {
+    const rooms = new RoomFactory({ role, layout, table: port.table, host: hostOf(thread, port) });
+    for (let room = 1; room <= ROOMS && !over.signal.aborted; room++) {
+      const handle = role === "prefill" ? send(rooms, room) : receive(rooms, room, registry);
+      await Promise.race([handle.done, aborted]).catch(() => over.abort());
+      handle.transferMetric();
+      handle.clear();
+    }
+    port.submit({ op: "stop" });
   }
+  thread.unhold();
+  clearTimeout(timer);
+}
+
+function send(rooms: RoomFactory, room: number): RoomHandle {
+  const sender = rooms.createSender({ room });
+  sender.init(1, rehearsalPage(room));
+  sender.send([rehearsalPage(room)]);
+  return sender;
+}
+
+function receive(rooms: RoomFactory, room: number, bootstrapAddr: string): RoomHandle {
+  const receiver = rooms.createReceiver({ room, bootstrapAddr });
+  receiver.init([rehearsalPage(room)], rehearsalPage(room));
+  return receiver;
+}
+
+/** The thread is held by whoever rehearses. */
+function hostOf({ transports, unusable, figures }: ProgressThread, port: CommandPort): ProgressHost {
+  return {
+    submit: (command) => port.submit(command),
+    hold: () => undefined,
+    unhold: () => undefined,
+    close: () => Promise.resolve({ unfenced: 0 }),
+    transports,
+    unusable,
+    figures,
+  };
 }

@@ -1,12 +1,12 @@
 import { now } from "./clock.ts";
 import { KVTransferError, KVUserError } from "./errors.ts";
-import { auxCapacity, type KVLayout, pageCapacity } from "./planner/index.ts";
+import { type KVLayout, type PoolCapacity, poolCapacity } from "./planner/index.ts";
 import type { Command } from "./progress/command.ts";
 import type { ProgressFigures, ProgressHost } from "./progress/host.ts";
 import { KVReceiver, type ReceiverOptions } from "./receiver.ts";
 import type { RoomHandle, RoomOwner } from "./room-handle.ts";
 import type { RoomTable, SlotRef } from "./rooms/index.ts";
-import { type Capacity, KVSender, type SenderOptions } from "./sender.ts";
+import { KVSender, type SenderOptions } from "./sender.ts";
 
 /** What a manager's rooms are made from; tests give a host of their own. */
 export interface RoomParts {
@@ -22,7 +22,7 @@ export class RoomFactory implements AsyncDisposable {
   readonly role: "prefill" | "decode";
   readonly #table: RoomTable;
   readonly #host: ProgressHost;
-  readonly #capacity: Capacity;
+  readonly #capacity: PoolCapacity;
   readonly #now: () => number;
   readonly #rooms = new Map<number, RoomHandle>();
   readonly #owner: RoomOwner;
@@ -33,8 +33,7 @@ export class RoomFactory implements AsyncDisposable {
     this.#table = parts.table;
     this.#host = parts.host;
     this.#now = parts.now ?? now;
-    const finite = (count: number): number => (Number.isFinite(count) ? count : 0);
-    this.#capacity = { pages: finite(pageCapacity(parts.layout)), auxSlots: finite(auxCapacity(parts.layout)) };
+    this.#capacity = poolCapacity(parts.layout);
     this.#owner = {
       table: this.#table,
       transports: this.#host.transports,

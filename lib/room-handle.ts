@@ -62,7 +62,7 @@ export abstract class RoomHandle {
 
   /** Settles when both sides know each other (WaitingForInput or beyond), or when the room has ended. */
   known(): Promise<void> {
-    return this.owner.table.wait(this.ref, (state) => state !== KVPoll.Bootstrapping);
+    return this.owner.table.known(this.ref);
   }
 
   /** Whether the pages are free (see {@link released}). */

@@ -1,4 +1,5 @@
 import { KVUserError } from "./errors.ts";
+import type { PoolCapacity } from "./planner/index.ts";
 import { pageIndices, RoomHandle, type RoomOwner, slotIndex } from "./room-handle.ts";
 import { KVPoll, type SlotRef } from "./rooms/index.ts";
 
@@ -9,24 +10,18 @@ export interface SenderOptions {
   readonly bootstrapAddr?: string | undefined;
 }
 
-/** The pages and aux slots that this manager has. */
-export interface Capacity {
-  readonly pages: number;
-  readonly auxSlots: number;
-}
-
 /**
  * Prefill's side of a room (SGLang's KVSender): `init`, then `send` as chunks of the prompt are computed; the call that
  * brings the number of pages to `numPages` is the last, and the aux slot must be filled before it.
  */
 export class KVSender extends RoomHandle {
-  readonly #capacity: Capacity;
+  readonly #capacity: PoolCapacity;
   #numPages: number | undefined;
   #sent = 0;
   #complete = false;
 
   /** Use `manager.createSender`. */
-  constructor(owner: RoomOwner, ref: SlotRef, options: SenderOptions, capacity: Capacity) {
+  constructor(owner: RoomOwner, ref: SlotRef, options: SenderOptions, capacity: PoolCapacity) {
     super(owner, options.room, ref);
     this.#capacity = capacity;
     const { room, bootstrapAddr } = options;

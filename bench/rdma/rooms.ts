@@ -1,6 +1,9 @@
 import { KVManager } from "../../lib/index.ts";
 import { LAYERS, Pool } from "./pool.ts";
 
+/** As many as it takes until the three threads run compiled code; an emulated machine compiles slowly, too. */
+const WARM_UP_ROOMS = 300;
+
 /** What a batch of rooms took. */
 export interface RoomTimes {
   readonly bytesPerSecond: number;
@@ -33,7 +36,7 @@ export class Rooms implements AsyncDisposable {
     const prefill = await KVManager.create({ ...common, role: "prefill", args: pools[0].args, bootstrap });
     const decode = await KVManager.create({ ...common, role: "decode", args: pools[1].args });
     const rooms = new Rooms(pageBytes, pools, prefill, decode);
-    await rooms.run({ count: 20, atOnce: 1, from: [0], to: [0] });
+    await rooms.run({ count: WARM_UP_ROOMS, atOnce: 1, from: [0], to: [0] });
     return rooms;
   }
 

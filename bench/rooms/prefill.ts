@@ -1,7 +1,8 @@
 /**
  * The prefill process of bench/rooms.ts: for each line `room pages` of its standard input it has a sender ready, whose
- * pages are all given; it answers at once, and again, with the monotonic time in ns, when the room has succeeded here.
+ * pages are all given; it answers at once, and again, with the time in ms, when the room has succeeded here.
  */
+import { now } from "../../lib/clock.ts";
 import { KVManager } from "../../lib/index.ts";
 import { BenchPool } from "./pool.ts";
 
@@ -23,7 +24,7 @@ for await (const line of console) {
   say(`ready ${room}`);
   void sender.done.then(() => {
     const { transferLatencyS } = sender.transferMetric();
-    say(`done ${room} ${process.hrtime.bigint()} ${transferLatencyS * 1e6}`);
+    say(`done ${room} ${now()} ${transferLatencyS * 1e6}`);
     sender.clear();
   });
 }

@@ -18,6 +18,8 @@ export const BUFFER_BYTES = 1024 * 1024;
  */
 export const TIMEOUT = 18;
 const READS = 128;
+/** What perftest asks for when it measures the latency of writes. */
+const INLINE_BYTES = 220;
 const PACKET_SEQUENCE = 1;
 
 /** What the other process must know. */
@@ -54,7 +56,7 @@ export class Endpoint {
       type: "RC",
       sendCompletionQueue: this.completions,
       receiveCompletionQueue: this.completions,
-      capabilities: { sendRequests: DEPTH, receiveRequests: 2 * DEPTH },
+      capabilities: { sendRequests: DEPTH, receiveRequests: 2 * DEPTH, inlineBytes: INLINE_BYTES },
     });
     this.queuePair.modify({ state: "INIT", partitionKeyIndex: 0, port: 1, access });
   }

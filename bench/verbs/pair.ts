@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { type Address, Endpoint } from "./endpoint.ts";
 import type { Order } from "./peer.ts";
-import { type Operation, pingPong, stream } from "./workloads.ts";
+import { pin, processors } from "./processor.ts";
+import { type Latency, type Operation, pingPong, stream } from "./workloads.ts";
 
 /** This process and the peer's, connected. */
 export class Pair implements Disposable {
@@ -37,12 +38,17 @@ export class Pair implements Disposable {
     return seconds;
   }
 
-  /** @returns half a round trip in microseconds. */
-  async latency(count: number): Promise<number> {
+  /** Gives each process a processor, for the ping-pong. */
+  pin(): void {
+    pin(process.pid, processors.client);
+    pin(this.#peer.pid, processors.server);
+  }
+
+  async latency(count: number): Promise<Latency> {
     await this.#tell({ order: "echo", count });
-    const microseconds = pingPong(this.#endpoint, this.#remote!, count, true);
+    const latency = pingPong(this.#endpoint, this.#remote!, count, true);
     await this.#hear();
-    return microseconds;
+    return latency;
   }
 
   [Symbol.dispose](): void {

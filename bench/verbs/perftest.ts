@@ -1,15 +1,17 @@
 import { readFileSync } from "node:fs";
 import { Device } from "../../ffi/verbs/index.ts";
 import { DEPTH, routableGid, TIMEOUT } from "./endpoint.ts";
-import { BATCH, LATENCY_BYTES } from "./workloads.ts";
+import { on, processors } from "./processor.ts";
+import { BATCH, type Latency, LATENCY_BYTES } from "./workloads.ts";
 
 const LISTENING = "0A";
 const START_DEADLINE_MS = 10_000;
 
-export type PerftestTool = "ib_write_bw" | "ib_read_bw" | "ib_send_bw" | "ib_write_lat";
+export type BandwidthTool = "ib_write_bw" | "ib_read_bw" | "ib_send_bw";
+type PerftestTool = BandwidthTool | "ib_write_lat";
 
 export interface PerftestResult {
-  /** MiB/s, or microseconds for half a round trip. */
+  /** MiB/s. */
   readonly figure: number;
   /** Seconds of processor time of the client, its start included. */
   readonly processorTime: number;
@@ -41,25 +43,43 @@ function start(command: string[]) {
   return Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "ignore" });
 }
 
+interface Finished {
+  /** The columns of the table behind size and count. */
+  readonly columns: readonly number[];
+  readonly processorTime: number;
+}
+
 /** Runs a server and a client of perftest on this machine. */
-export async function perftest(tool: PerftestTool, size: number, count: number): Promise<PerftestResult> {
+async function run(tool: PerftestTool, size: number, count: number): Promise<Finished> {
   const port = freePort();
   const words = [tool, ...flags(tool, size, count, port)];
-  await using server = start(words);
+  const placed = (processor: number, command: string[]): string[] =>
+    tool === "ib_write_lat" ? on(processor, command) : command;
+  await using server = start(placed(processors.server, words));
   const deadline = performance.now() + START_DEADLINE_MS;
   while (!isListening(port)) {
     if (server.exitCode !== null || performance.now() > deadline) throw new Error(`${tool} does not start`);
     await Bun.sleep(5);
   }
-  await using client = start([...words, "127.0.0.1"]);
+  await using client = start(placed(processors.client, [...words, "127.0.0.1"]));
   const output = await client.stdout.text();
   await Promise.all([client.exited, server.exited]);
-  const row = new RegExp(`^ *${size} +${count} +(.*)$`, "m").exec(output)?.[1]?.trim().split(/\s+/);
-  // Bandwidth: peak, average, message rate. Latency: least, most, typical, average.
-  const figure = Number(row?.[tool === "ib_write_lat" ? 3 : 1]);
-  if (!Number.isFinite(figure)) throw new Error(`${words.join(" ")}: no figure in\n${output}`);
-  return { figure, processorTime: Number(client.resourceUsage()!.cpuTime.total) / 1e6 };
+  const row = new RegExp(`^ *${size} +${count} +(.*)$`, "m").exec(output)?.[1]?.trim();
+  const columns = row?.split(/\s+/).map(Number) ?? [];
+  if (columns.length < 2 || !columns.every(Number.isFinite)) {
+    throw new Error(`${words.join(" ")}: no figure in\n${output}`);
+  }
+  return { columns, processorTime: Number(client.resourceUsage()!.cpuTime.total) / 1e6 };
 }
 
-export const perftestLatency = (count: number): Promise<PerftestResult> =>
-  perftest("ib_write_lat", LATENCY_BYTES, count);
+export async function perftest(tool: BandwidthTool, size: number, count: number): Promise<PerftestResult> {
+  const { columns, processorTime } = await run(tool, size, count);
+  // Peak, average, message rate.
+  return { figure: columns[1]!, processorTime };
+}
+
+export async function perftestLatency(count: number): Promise<Latency> {
+  const { columns } = await run("ib_write_lat", LATENCY_BYTES, count);
+  // Least, most, typical, average.
+  return { typical: columns[2]!, average: columns[3]! };
+}

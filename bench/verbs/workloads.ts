@@ -60,19 +60,29 @@ export function receive(endpoint: Endpoint, size: number, count: number, posted:
   }
 }
 
+/** Half round trips in microseconds. */
+export interface Latency {
+  /** The middle one. */
+  readonly typical: number;
+  readonly average: number;
+}
+
 /**
- * Writes a number into the peer's memory and waits for it to come back, `count` times, as ib_write_lat does; one side
- * begins. @returns half a round trip in microseconds.
+ * Writes a number into the peer's memory and waits for it to come back, `count` times, as ib_write_lat does: the bytes go
+ * inline, arrival is seen in memory, then the own write's completion is polled for. One side begins.
  */
-export function pingPong(endpoint: Endpoint, remote: Address, count: number, begins: boolean): number {
-  const { queuePair, completions, region, memory } = endpoint;
+export function pingPong(endpoint: Endpoint, remote: Address, count: number, begins: boolean): Latency {
+  const { queuePair, completions, memory } = endpoint;
   const { completions: batch } = completions;
   const words = new Int32Array(memory.buffer, 0, 4);
   const incoming = 2;
   Atomics.store(words, incoming, 0);
   const list = new SendList({ requests: 1 });
-  list.entry(region.address, LATENCY_BYTES, region.lkey).write(1, remote.address + incoming * 4, remote.rkey);
+  const flags = SendFlag.SIGNALED | SendFlag.INLINE;
+  list.entry(memory.address, LATENCY_BYTES, 0).write(1, remote.address + incoming * 4, remote.rkey, flags);
+  const times = new Float64Array(count);
   const start = performance.now();
+  let last = start;
   for (let round = 1; round <= count; round++) {
     if (begins) {
       words[0] = round;
@@ -85,6 +95,10 @@ export function pingPong(endpoint: Endpoint, remote: Address, count: number, beg
     }
     while (completions.poll() === 0);
     batch.requireSuccess(0);
+    const now = performance.now();
+    times[round - 1] = now - last;
+    last = now;
   }
-  return ((performance.now() - start) * 1000) / count / 2;
+  const half = (milliseconds: number): number => (milliseconds * 1000) / 2;
+  return { typical: half(times.toSorted()[count >> 1]!), average: half((last - start) / count) };
 }

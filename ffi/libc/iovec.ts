@@ -6,7 +6,6 @@ const ENTRY_BYTES = 16;
 /** A reusable array of `struct iovec` (readv(2)): two words each, written without allocating. */
 export class IovecArena {
   readonly #storage: NativeBuffer;
-  readonly #words: Uint32Array;
   readonly capacity: number;
   #count = 0;
   #bytes = 0;
@@ -14,7 +13,6 @@ export class IovecArena {
   private constructor(capacity: number) {
     this.capacity = capacity;
     this.#storage = NativeBuffer.allocate(capacity * ENTRY_BYTES);
-    this.#words = this.#storage.u32;
   }
 
   static allocate(capacity: number = IOV_MAX): IovecArena {
@@ -68,20 +66,16 @@ export class IovecArena {
   }
 
   addressAt(index: number): Address {
-    return this.#words[index * 4]! + this.#words[index * 4 + 1]! * 0x1_0000_0000;
+    return this.#storage.getAddress(index * ENTRY_BYTES);
   }
 
   lengthAt(index: number): number {
-    return this.#words[index * 4 + 2]! + this.#words[index * 4 + 3]! * 0x1_0000_0000;
+    return this.#storage.getAddress(index * ENTRY_BYTES + 8);
   }
 
   set(index: number, address: Address, byteLength: number): void {
-    const words = this.#words;
-    const word = index * 4;
-    words[word] = address >>> 0;
-    words[word + 1] = (address / 0x1_0000_0000) >>> 0;
-    words[word + 2] = byteLength >>> 0;
-    words[word + 3] = (byteLength / 0x1_0000_0000) >>> 0;
+    this.#storage.setAddress(index * ENTRY_BYTES, address);
+    this.#storage.setAddress(index * ENTRY_BYTES + 8, byteLength);
   }
 
   /**
@@ -110,7 +104,6 @@ export class IovecArena {
   }
 
   #setLength(index: number, byteLength: number): void {
-    this.#words[index * 4 + 2] = byteLength >>> 0;
-    this.#words[index * 4 + 3] = (byteLength / 0x1_0000_0000) >>> 0;
+    this.#storage.setAddress(index * ENTRY_BYTES + 8, byteLength);
   }
 }

@@ -45,14 +45,23 @@ export class NativeBuffer {
   /** Writes an address or a 64-bit count below 2^53 at `offset`, as two words: cheaper than a BigInt store. */
   setAddress(offset: number, value: number): void {
     const word = offset >>> 2;
-    this.u32[word] = value >>> 0;
-    this.u32[word + 1] = (value / 0x1_0000_0000) >>> 0;
+    // The store takes the low 32 bits by itself.
+    this.u32[word] = value;
+    this.u32[word + 1] = value / 0x1_0000_0000;
   }
 
   getAddress(offset: number): number {
     const word = offset >>> 2;
-    return this.u32[word]! + this.u32[word + 1]! * 0x1_0000_0000;
+    return unsigned(this.i32[word]!) + this.u32[word + 1]! * 0x1_0000_0000;
   }
+}
+
+/**
+ * The 32 bits as a number from 0 to 2^32-1. A plain load would do; but code compiled while all were below 2^31 is thrown
+ * away at the first that is not, and where memory lies is chance.
+ */
+export function unsigned(word: number): number {
+  return (word ^ 0x8000_0000) + 0x8000_0000;
 }
 
 /** A view of memory that C owns. Nothing keeps it alive: it must not outlive what stands at the address. */

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { type Address, NativeBuffer } from "../runtime/index.ts";
+import { type Address, NativeBuffer, NULL, unsafeReadCString } from "../runtime/index.ts";
 import { libzmq } from "./library.ts";
 
 /**
@@ -42,11 +42,22 @@ function sendLarge(socket: Address, frame: Uint8Array, flags: number): number {
   return 0; // the socket owns the content now, and message is empty
 }
 
+/** Where a message came from. */
+export interface MessageOrigin {
+  /** The peer's address in digits (zmq_msg_gets(3) Peer-Address); undefined where the transport has none. */
+  peerAddress?: string | undefined;
+}
+
 /**
  * Receives one whole message, copied into arrays of JavaScript's own: at most `limit` + 1 frames of it, the rest is
- * discarded. A number is the errno.
+ * discarded. A number is the errno. `origin`, if given, is filled in.
  */
-export function receiveFrames(socket: Address, flags: number, limit: number): Uint8Array[] | number {
+export function receiveFrames(
+  socket: Address,
+  flags: number,
+  limit: number,
+  origin?: MessageOrigin,
+): Uint8Array[] | number {
   const { zmq_msg_init, zmq_msg_size, zmq_msg_data, zmq_msg_more, zmq_msg_close } = libzmq().symbols;
   zmq_msg_init(message.address);
   try {
@@ -54,6 +65,7 @@ export function receiveFrames(socket: Address, flags: number, limit: number): Ui
     do {
       const errno = receiveFrame(socket, flags);
       if (errno !== 0) return errno;
+      if (origin && frames.length === 0) origin.peerAddress = property("Peer-Address");
       frames.push(copyOut(zmq_msg_data(message.address), zmq_msg_size(message.address)));
     } while (frames.length <= limit && zmq_msg_more(message.address) === 1);
     return frames;
@@ -62,6 +74,11 @@ export function receiveFrames(socket: Address, flags: number, limit: number): Ui
     while (zmq_msg_more(message.address) === 1 && receiveFrame(socket, flags) === 0);
     zmq_msg_close(message.address);
   }
+}
+
+function property(name: string): string | undefined {
+  const text = libzmq().symbols.zmq_msg_gets(message.address, name);
+  return text === NULL ? undefined : unsafeReadCString(text);
 }
 
 /** Receives into `message`, releasing what it held; 0, or the errno. */

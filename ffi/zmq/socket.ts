@@ -3,7 +3,7 @@ import { type Address, NULL } from "../runtime/index.ts";
 import { sendFlags, socketTypes, type ZmqSocketType } from "./constants.ts";
 import { failure, lastError, refusal } from "./errors.ts";
 import { libzmq } from "./library.ts";
-import { receiveFrames, sendFrame } from "./message.ts";
+import { type MessageOrigin, receiveFrames, sendFrame } from "./message.ts";
 import { getNumber, getString } from "./option.ts";
 import { applyOptions, type ZmqSocketOptions } from "./socket-options.ts";
 
@@ -102,10 +102,11 @@ export class ZmqSocket {
 
   /**
    * The next whole message, or undefined if there is none. The arrays are the caller's. Of a message with more than
-   * `limit` frames, `limit` + 1 come back, so that the length tells, and the rest is discarded.
+   * `limit` frames, `limit` + 1 come back, so that the length tells, and the rest is discarded. `origin`, if given, is
+   * filled in.
    */
-  receive(limit = Infinity): Uint8Array[] | undefined {
-    const result = receiveFrames(this.#live("zmq_msg_recv"), DONTWAIT, limit);
+  receive(limit = Infinity, origin?: MessageOrigin): Uint8Array[] | undefined {
+    const result = receiveFrames(this.#live("zmq_msg_recv"), DONTWAIT, limit, origin);
     if (typeof result !== "number") return result;
     if (result === EAGAIN) return undefined;
     throw failure("zmq_msg_recv", result);

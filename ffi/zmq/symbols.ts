@@ -18,6 +18,7 @@ export const symbols = {
   zmq_msg_data: { parameters: ["pointer"], result: "pointer" },
   zmq_msg_size: { parameters: ["pointer"], result: "usize" },
   zmq_msg_more: { parameters: ["pointer"], result: "i32" },
+  zmq_msg_gets: { parameters: ["pointer", "cstring"], result: "pointer" },
 
   zmq_socket: { parameters: ["pointer", "i32"], result: "pointer" },
   zmq_close: { parameters: ["pointer"], result: "i32" },

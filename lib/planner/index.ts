@@ -2,14 +2,15 @@
 export { PlanError, type PlanErrorCode } from "./errors.ts";
 export { headCopies, headRange, type HeadRange, type HeadSharding } from "./heads.ts";
 export {
-  auxCapacity,
   type AuxBuffer,
   checkLayout,
   type KVBuffer,
   type KVLayout,
   kvLayoutSchema,
-  pageCapacity,
+  type PoolCapacity,
+  poolCapacity,
 } from "./layout.ts";
+export { type LatentPool, latentLayout } from "./latent-layout.ts";
 export { type LayoutPair, pairLayouts } from "./layout-pair.ts";
 export { pageRuns, type PageRuns } from "./page-runs.ts";
 export { type AuxPlanRequest, type PagePlanRequest, planAux, planPages } from "./plan.ts";

@@ -77,6 +77,18 @@ export function auxCapacity(layout: KVLayout): number {
   return layout.aux.reduce((slots, one) => Math.min(slots, Math.floor(one.length / one.itemBytes)), Infinity);
 }
 
+/** How many pages and aux slots an engine may name. */
+export interface PoolCapacity {
+  readonly pages: number;
+  readonly auxSlots: number;
+}
+
+/** None of what the layout has no buffer for. */
+export function poolCapacity(layout: KVLayout): PoolCapacity {
+  const finite = (count: number): number => (Number.isFinite(count) ? count : 0);
+  return { pages: finite(pageCapacity(layout)), auxSlots: finite(auxCapacity(layout)) };
+}
+
 /**
  * Holds a layout against itself: every layer has its buffers exactly once, pages divide into tokens and heads.
  * @throws PlanError INVALID_LAYOUT or RANK_MISMATCH

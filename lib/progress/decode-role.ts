@@ -109,7 +109,6 @@ export class DecodeRole implements PrefillPeersEvents {
     for (const { pair: each } of room.sources!) each.forget(tag);
     this.#disown(room);
     this.rooms.succeed(room);
-    this.rooms.release(room);
   }
 
   fenced(pair: InboundPair, tag: RoomTag): void {

@@ -53,8 +53,8 @@ export class FakeRooms {
   }
 
   #end(room: FakeRoom, error?: KVTransferError): void {
-    if (error) this.#book.fail(room, error);
-    else this.#book.succeed(room);
+    if (!error) return this.#book.succeed(room);
+    this.#book.fail(room, error);
     this.#book.release(room);
   }
 }

@@ -1,4 +1,4 @@
-import { auxCapacity, type KVLayout, pageCapacity } from "../planner/index.ts";
+import { type KVLayout, poolCapacity } from "../planner/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
 
 interface Extent {
@@ -16,8 +16,9 @@ export class PageOwners {
   readonly #extents: readonly Extent[];
 
   constructor(layout: KVLayout) {
-    this.#pages = new Uint32Array(finite(pageCapacity(layout)));
-    this.#aux = new Uint32Array(finite(auxCapacity(layout)));
+    const { pages, auxSlots } = poolCapacity(layout);
+    this.#pages = new Uint32Array(pages);
+    this.#aux = new Uint32Array(auxSlots);
     this.#extents = [
       ...layout.buffers.map((one) => ({ ...one, count: this.#pages.length, owners: this.#pages })),
       ...layout.aux.map((one) => ({ ...one, count: this.#aux.length, owners: this.#aux })),
@@ -72,8 +73,4 @@ export class PageOwners {
     }
     return undefined;
   }
-}
-
-function finite(count: number): number {
-  return Number.isFinite(count) ? count : 0;
 }

@@ -228,7 +228,6 @@ export class PrefillRole implements OutboundPairEvents {
     this.#dependencies.table.setFigure(room.ref, "writingMs", room.writingMs);
     this.#leave(room);
     this.rooms.succeed(room);
-    this.rooms.release(room);
   }
 
   #fail(room: SenderRoom, error: KVTransferError): void {

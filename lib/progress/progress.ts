@@ -21,6 +21,7 @@ export class Progress {
   readonly #fakes: FakeRooms;
   #nextTickAt = 0;
   #lastStepAt: number;
+  #closed = false;
 
   constructor(dependencies: ProgressDependencies, registryAddress: string | undefined) {
     this.#dependencies = dependencies;
@@ -79,7 +80,10 @@ export class Progress {
     return this.role.unfenced;
   }
 
+  /** Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.role.close();
   }
 }

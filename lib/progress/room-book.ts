@@ -1,5 +1,5 @@
 import { KVTransferError } from "../errors.ts";
-import { KVPoll, type RoomTable, type SlotRef, tagToRef } from "../rooms/index.ts";
+import { type RoomTable, type SlotRef, tagToRef } from "../rooms/index.ts";
 import type { RoomTag } from "../transports/transport.ts";
 import type { Command } from "./command.ts";
 
@@ -56,11 +56,14 @@ export class RoomBook<R extends RoomRecord> {
     return this.get(tagToRef(tag));
   }
 
-  /** True if this call ended it. */
-  succeed(record: R): boolean {
-    return this.#end(record, () => this.#table.advance(record.ref, KVPoll.Success));
+  /** The room's pages belong to the engine again, too. */
+  succeed(record: R): void {
+    if (!this.#end(record, () => this.#table.succeed(record.ref))) return;
+    record.released = true;
+    this.#forgetIfDone(record);
   }
 
+  /** True if this call ended it. */
   fail(record: R, error: KVTransferError): boolean {
     return this.#end(record, () => this.#table.fail(record.ref, error.forRoom(record.room)));
   }

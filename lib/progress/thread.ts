@@ -1,43 +1,43 @@
 import { EventFd } from "../../ffi/libc/index.ts";
 import { KVTransferError } from "../errors.ts";
-import type { RoomTable } from "../rooms/index.ts";
-import { type Command, refuse } from "./command.ts";
-import type { ProgressFigures, ProgressHost } from "./host.ts";
+import { RoomTable } from "../rooms/index.ts";
+import { CommandPort } from "./command-port.ts";
 import { CommandRing } from "./command-ring.ts";
-import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
+import type { Command } from "./command.ts";
+import type { ProgressFigures, ProgressHost } from "./host.ts";
+import { Control, Phase, type ProgressReport, type ProgressStart, type RehearsalScript } from "./worker-protocol.ts";
 
 const RING_BYTES = 4 * 1024 * 1024;
+const REHEARSAL_RING_BYTES = 64 * 1024;
+const REHEARSAL_ROOMS = 8;
+/** Two, or the code that is compiled would count on there being one of everything. */
+const REHEARSALS = 2;
 
-export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "wakeFd" | "control"> & {
+export type ThreadOptions = Omit<ProgressStart, "table" | "ring" | "rehearsals" | "wakeFd" | "control"> & {
   readonly threadMs: number;
 };
+
+/** Where the engine's thread plays its part of a rehearsal, which ends with the command to stop. */
+export interface RehearsalStage extends RehearsalScript {
+  readonly port: CommandPort;
+}
 
 /** The progress thread as the engine's thread sees it. */
 export class ProgressThread implements ProgressHost {
   readonly #worker: Worker;
-  readonly #table: RoomTable;
-  readonly #ring: CommandRing;
+  readonly #port: CommandPort;
   readonly #wake: EventFd;
   readonly #control: Int32Array;
   readonly #threadMs: number;
-  /** Commands that did not fit the ring. */
-  readonly #overflow: Command[] = [];
   transports: readonly string[] = [];
   unusable: readonly string[] = [];
+  /** One after the other; the thread does nothing else before the last is stopped. */
+  rehearsals: readonly RehearsalStage[] = [];
   #holds = 0;
-  #cause = new KVTransferError("INTERNAL", "the progress thread has died", { step: "progress" });
 
-  private constructor(
-    worker: Worker,
-    table: RoomTable,
-    ring: CommandRing,
-    wake: EventFd,
-    control: Int32Array,
-    threadMs: number,
-  ) {
+  private constructor(worker: Worker, port: CommandPort, wake: EventFd, control: Int32Array, threadMs: number) {
     this.#worker = worker;
-    this.#table = table;
-    this.#ring = ring;
+    this.#port = port;
     this.#wake = wake;
     this.#control = control;
     this.#threadMs = threadMs;
@@ -47,18 +47,28 @@ export class ProgressThread implements ProgressHost {
   static async start(options: ThreadOptions, table: RoomTable): Promise<ProgressThread> {
     const { threadMs, ...rest } = options;
     const wake = EventFd.create();
-    const ring = CommandRing.allocate(RING_BYTES);
     const control = new Int32Array(new SharedArrayBuffer(Control.words * 4));
+    const port = new CommandPort(table, CommandRing.allocate(RING_BYTES), wake, control);
+    const rehearsed = Array.from({ length: REHEARSALS }, () => {
+      return new CommandPort(
+        RoomTable.allocate(REHEARSAL_ROOMS),
+        CommandRing.allocate(REHEARSAL_RING_BYTES),
+        wake,
+        control,
+      );
+    });
     const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-    const thread = new ProgressThread(worker, table, ring, wake, control, threadMs);
+    const thread = new ProgressThread(worker, port, wake, control, threadMs);
     try {
-      await thread.#begin({
+      const scripts = await thread.#begin({
         ...rest,
         table: table.shared,
-        ring: ring.shared,
+        ring: port.ring.shared,
+        rehearsals: rehearsed.map(({ table: { shared }, ring }) => ({ table: shared, ring: ring.shared })),
         wakeFd: wake.fd,
         control: control.buffer as SharedArrayBuffer,
       });
+      thread.rehearsals = scripts.map((script, act) => ({ ...script, port: rehearsed[act]! }));
     } catch (error) {
       wake.close();
       throw error;
@@ -68,12 +78,7 @@ export class ProgressThread implements ProgressHost {
   }
 
   submit(command: Command): void {
-    if (this.#overflow.length > 0 || !this.#ring.push(command)) {
-      this.#overflow.push(command);
-      if (this.#overflow.length === 1) void this.#flush();
-    }
-    if (Atomics.load(this.#control, Control.asleep) === 1) this.#wake.signal();
-    if (this.#died) refuse(this.#table, command, this.#cause);
+    this.#port.submit(command);
   }
 
   hold(): void {
@@ -112,21 +117,8 @@ export class ProgressThread implements ProgressHost {
     return { pairs: read(pairs), queuePairs: read(queuePairs), links: read(links), earlyRooms: read(earlyRooms) };
   }
 
-  get #died(): boolean {
-    return Atomics.load(this.#control, Control.phase) === Phase.died;
-  }
-
-  /** The ring was full: pushes what waits, in order, as the thread makes space. */
-  async #flush(): Promise<void> {
-    while (this.#overflow.length > 0 && !this.#died) {
-      const waiting = Atomics.waitAsync(this.#control, Control.drained, 0, 10);
-      if (waiting.async) await waiting.value;
-      while (this.#overflow.length > 0 && this.#ring.push(this.#overflow[0]!)) this.#overflow.shift();
-      this.#wake.signal();
-    }
-  }
-
-  #begin(start: ProgressStart): Promise<void> {
+  /** Settles with what there is to rehearse. */
+  #begin(start: ProgressStart): Promise<readonly RehearsalScript[]> {
     return new Promise((resolve, reject) => {
       const late = new KVTransferError("DEADLINE", `the progress thread did not start in ${this.#threadMs} ms`, {
         step: "start",
@@ -137,14 +129,14 @@ export class ProgressThread implements ProgressHost {
         if (data.report === "running") {
           this.transports = data.transports;
           this.unusable = data.unusable;
-          return resolve();
+          return resolve(data.rehearsals);
         }
         const refused = data.report === "refused";
         const message = refused
           ? `no transport can be used here: ${data.message}`
           : `the progress thread died: ${data.message}`;
-        this.#cause = new KVTransferError(refused ? "NO_TRANSPORT" : "INTERNAL", message, { step: "progress" });
-        reject(this.#cause);
+        this.#port.cause = new KVTransferError(refused ? "NO_TRANSPORT" : "INTERNAL", message, { step: "progress" });
+        reject(this.#port.cause);
       });
       this.#worker.addEventListener("error", (event) => {
         clearTimeout(timer);

@@ -5,24 +5,20 @@
  */
 declare const self: Worker;
 
-import { EventFd, yieldProcessor } from "../../ffi/libc/index.ts";
+import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
-import { now } from "../clock.ts";
-import { KVTransferError } from "../errors.ts";
-import { rehearse } from "../rehearsal.ts";
 import { RoomTable } from "../rooms/index.ts";
 import { openTransports } from "../transports/index.ts";
+import type { TransportFactory } from "../transports/transport.ts";
 import { CommandRing } from "./command-ring.ts";
 import { refuse } from "./command.ts";
-import { DecodeRole } from "./decode-role.ts";
+import { type ProgressLoop, runProgress } from "./loop.ts";
 import { Progress } from "./progress.ts";
 import { PollReactor } from "./reactor.ts";
+import { Rehearsal } from "./rehearsal.ts";
+import { contextFor, dependenciesOf } from "./setup.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart } from "./worker-protocol.ts";
 import { ZmqControl } from "./zmq-control.ts";
-
-/** After the last progress the thread looks on for this long before it sleeps. */
-const SPIN_MS = 0.05;
-const CLOSE_FENCE_MS = 1_000;
 
 self.addEventListener("message", (event: MessageEvent<ProgressStart>) => void start(event.data), { once: true });
 
@@ -39,39 +35,27 @@ async function start(start: ProgressStart): Promise<void> {
   reactor.watch(wake.fd, { readable: true }, () => void wake.drain());
   let progress: Progress | undefined;
   try {
-    const { transports, unusable } = await openTransports(
+    const { transports, unusable, rehearsable } = await openTransports(
       start.transports,
-      (name) => ({
-        role: start.self.role,
-        self: start.self.id,
-        layout: start.self.layout,
-        buffers: start.buffers,
-        reactor,
-        now,
-        advertiseHost: start.advertiseHost,
-        connectTimeoutMs: start.timeouts.connectMs,
-        options: start.transportOptions[name] ?? {},
-        mayWrite: (tag, address, byteLength) =>
-          progress?.role instanceof DecodeRole && progress.role.owners.owns(tag, address, byteLength),
-      }),
+      (name) => contextFor(name, start, reactor, () => progress),
       reactor,
     );
     if (transports.length === 0) return post({ report: "refused", message: unusable.join("; ") || "none was named" });
-    const dependencies = {
-      self: { ...start.self, transports: transports.map(({ name }) => name) },
-      token: start.token,
-      table,
-      control: new ZmqControl(context, reactor, start.curve),
-      transports,
-      timeouts: start.timeouts,
-      now,
-      random: Math.random,
-    };
-    rehearse();
-    progress = new Progress(dependencies, start.registryAddress);
-    post({ report: "running", transports: transports.map(({ name }) => name), unusable });
+    const registries = new ZmqControl(context, reactor, start.curve);
+    const dependencies = dependenciesOf(start, table, registries, transports);
+    const rehearsals = openRehearsals(start, rehearsable, context, reactor);
+    post({
+      report: "running",
+      transports: transports.map(({ name }) => name),
+      unusable,
+      rehearsals: rehearsals.map(({ script }) => script),
+    });
     Atomics.store(control, Control.phase, Phase.running);
-    run(progress, CommandRing.over(start.ring), reactor, control);
+    for (const [act, rehearsal] of rehearsals.entries()) {
+      rehearse(rehearsal, { ring: CommandRing.over(start.rehearsals[act]!.ring), reactor, control });
+    }
+    progress = new Progress(dependencies, start.registryAddress);
+    runProgress({ progress, ring: CommandRing.over(start.ring), reactor, control, companions: [] });
     for (const transport of transports) transport.close();
     finish(control, Phase.stopped);
   } catch (error) {
@@ -87,52 +71,35 @@ async function start(start: ProgressStart): Promise<void> {
   }
 }
 
-function run(progress: Progress, ring: CommandRing, reactor: PollReactor, control: Int32Array): void {
-  let lastProgressAt = now();
-  let stopping: number | undefined;
-  for (;;) {
-    let busy = false;
-    for (let command = ring.pop(); command; command = ring.pop()) {
-      busy = true;
-      if (command.op !== "stop") progress.execute(command);
-      else if (stopping === undefined) {
-        stopping = now();
-        progress.fail(new KVTransferError("ABORTED", "the manager was closed", { step: "close" }));
-      }
+function openRehearsals(
+  start: ProgressStart,
+  transport: TransportFactory,
+  context: ZmqContext,
+  reactor: PollReactor,
+): Rehearsal[] {
+  const opened: Rehearsal[] = [];
+  try {
+    for (const { table } of start.rehearsals) {
+      opened.push(Rehearsal.open({ start, transport, table: RoomTable.over(table), context, reactor }));
     }
-    if (busy) Atomics.notify(control, Control.drained);
-    busy = progress.step() || busy;
-    publish(progress, control);
-
-    const turnAt = now();
-    if (stopping !== undefined && mayStop(progress, control, turnAt - stopping)) return progress.close();
-    if (busy) lastProgressAt = turnAt;
-    const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
-    if (spinning || !ring.empty) {
-      const ready = reactor.wait(0);
-      if (ready) lastProgressAt = turnAt;
-      // The peer, or this side's engine, may be waiting for this very processor.
-      if (busy || !ready) yieldProcessor();
-      continue;
-    }
-    Atomics.store(control, Control.asleep, 1);
-    // A command given between the look at the ring and this store signals the eventfd only if it saw the store.
-    if (ring.empty && reactor.wait(Math.max(0, progress.wakeAt - now()))) lastProgressAt = now();
-    Atomics.store(control, Control.asleep, 0);
+  } catch {
+    // Then the first rooms are slower.
   }
+  return opened;
 }
 
-/** Fences are given a moment; after it the pages are reported as not to be reused. */
-function mayStop(progress: Progress, control: Int32Array, forMs: number): boolean {
-  Atomics.store(control, Control.unfenced, progress.unfenced);
-  return progress.unfenced === 0 || forMs > CLOSE_FENCE_MS;
-}
-
-function publish(progress: Progress, control: Int32Array): void {
-  control[Control.pairs] = progress.role.pairCount;
-  control[Control.links] = progress.role instanceof DecodeRole ? progress.role.linkCount : 1;
-  control[Control.queuePairs] = progress.queuePairs;
-  control[Control.earlyRooms] = progress.role instanceof DecodeRole ? 0 : progress.role.earlyRooms;
+/** The engine's thread ends it, too; whatever goes wrong in it says nothing about the real rooms. */
+function rehearse(
+  rehearsal: Rehearsal,
+  { ring, reactor, control }: Omit<ProgressLoop, "progress" | "companions">,
+): void {
+  try {
+    runProgress({ progress: rehearsal.progress, companions: rehearsal.companions, ring, reactor, control });
+  } catch {
+    // The rooms end with the rehearsal.
+  } finally {
+    rehearsal[Symbol.dispose]();
+  }
 }
 
 function finish(control: Int32Array, phase: number): void {

@@ -1,10 +1,13 @@
-import { LibcError, localAddressToward, resolveHost } from "../../ffi/libc/index.ts";
-import { type ZmqContext, type ZmqCurve, type ZmqSocketOptions } from "../../ffi/zmq/index.ts";
+import { LibcError, localAddressToward } from "../../ffi/libc/index.ts";
+import type { MessageOrigin, ZmqContext, ZmqCurve, ZmqSocket, ZmqSocketOptions } from "../../ffi/zmq/index.ts";
 import type { Frames } from "../protocol/index.ts";
 import type { ControlNetwork, ControlSocket } from "./dependencies.ts";
 import type { PollReactor } from "./reactor.ts";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const MAX_FRAMES = 3;
+/** Nothing is sent there; a route depends on the host alone. */
+const ANY_PORT = 9;
 
 /** What every client of a registry asks of its socket. Unsent messages die with it. */
 export function dealerOptions(curve: ZmqCurve | undefined): ZmqSocketOptions {
@@ -41,25 +44,48 @@ export class ZmqControl implements ControlNetwork {
       throw error;
     }
     this.#reactor.watchSocket(socket);
-    return {
-      localHost: localHostToward(address),
-      send: (frames) => socket.send(frames),
-      receive: () => socket.receive(3) as Frames | undefined,
-      close: () => {
-        this.#reactor.unwatchSocket(socket);
-        socket.close();
-      },
-    };
+    return new Dealer(socket, this.#reactor);
   }
 }
 
-function localHostToward(address: string): string | undefined {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+class Dealer implements ControlSocket {
+  /**
+   * Known once the registry has spoken: then its address is, too, without a look-up that would hold up the whole thread.
+   */
+  localHost: string | undefined;
+  readonly #socket: ZmqSocket;
+  readonly #reactor: PollReactor;
+  #heard = false;
+
+  constructor(socket: ZmqSocket, reactor: PollReactor) {
+    this.#socket = socket;
+    this.#reactor = reactor;
+  }
+
+  send(frames: Frames): boolean {
+    return this.#socket.send(frames);
+  }
+
+  receive(): Frames | undefined {
+    if (this.#heard) return this.#socket.receive(MAX_FRAMES) as Frames | undefined;
+    const origin: MessageOrigin = {};
+    const frames = this.#socket.receive(MAX_FRAMES, origin);
+    this.#heard = frames !== undefined;
+    if (origin.peerAddress !== undefined) this.localHost = localHostToward(origin.peerAddress);
+    return frames as Frames | undefined;
+  }
+
+  close(): void {
+    this.#reactor.unwatchSocket(this.#socket);
+    this.#socket.close();
+  }
+}
+
+function localHostToward(host: string): string | undefined {
   try {
-    return localAddressToward({ host: resolveHost(host), port: Number(address.slice(colon + 1)) });
+    return localAddressToward({ host, port: ANY_PORT });
   } catch (error) {
-    // An unknown host or no route: the registry's silence will say so.
+    // The transports then take their own default.
     if (error instanceof LibcError) return undefined;
     throw error;
   }

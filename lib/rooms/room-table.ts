@@ -21,7 +21,7 @@ const SLOT_DOUBLES = SLOT_BYTES / 8;
 const ERROR_OFFSET = 128;
 const ERROR_BYTES = SLOT_BYTES - ERROR_OFFSET;
 
-const Word = { status: 0, errorLength: 1, decodePrefixTokens: 2, transport: 3 } as const;
+const Word = { status: 0, errorLength: 1, decodePrefixTokens: 2, transport: 3, ends: 18 } as const;
 const Double = { bytes: 2, createdAt: 3, startedAt: 4, endedAt: 5, roomId: 6, suppliedAt: 7, writingMs: 8 } as const;
 
 export const MAX_SLOTS = 0xffff;
@@ -127,13 +127,23 @@ export class RoomTable {
     return word === undefined || (word & RELEASED) !== 0;
   }
 
-  /** Progress thread: raises the state. False if the room has ended, is gone, or is further already. */
+  /** Progress thread: raises the state of a room that goes on. False if the room has ended, is gone, or is further already. */
   advance(ref: SlotRef, state: KVPoll): boolean {
     const word = this.#status(ref);
     if (word === undefined) return false;
     const current = word & STATE;
     if (current === KVPoll.Failed || current === KVPoll.Success || current >= state) return false;
     this.#store(ref, (word & ~STATE) | state);
+    return true;
+  }
+
+  /** Progress thread: the room has ended well, and its pages belong to the engine again. */
+  succeed(ref: SlotRef): boolean {
+    const word = this.#status(ref);
+    if (word === undefined) return false;
+    const current = word & STATE;
+    if (current === KVPoll.Failed || current === KVPoll.Success) return false;
+    this.#store(ref, (word & ~STATE) | KVPoll.Success | RELEASED);
     return true;
   }
 
@@ -192,15 +202,14 @@ export class RoomTable {
     Atomics.store(this.#words, ref.slot * SLOT_WORDS + Word.decodePrefixTokens, tokens);
   }
 
-  /** Settles when the status word is no longer what `until` refuses. Works whether or not the event loop has turned. */
-  async wait(ref: SlotRef, until: (state: KVPoll | undefined, released: boolean) => boolean): Promise<void> {
-    const index = ref.slot * SLOT_WORDS;
-    for (;;) {
-      const word = Atomics.load(this.#words, index);
-      if (until(this.state(ref), this.released(ref))) return;
-      const wait = Atomics.waitAsync(this.#words, index, word);
-      if (wait.async) await wait.value;
-    }
+  /** Settles when the room is further than Bootstrapping. */
+  known(ref: SlotRef): Promise<void> {
+    return this.#wait(ref, Word.status, (state) => state !== KVPoll.Bootstrapping);
+  }
+
+  /** Settles when `until` accepts how the room has ended, or that it is gone; it is asked at the ends only. */
+  wait(ref: SlotRef, until: (state: KVPoll | undefined, released: boolean) => boolean): Promise<void> {
+    return this.#wait(ref, Word.ends, until);
   }
 
   /** Which of the manager's transports carries the room, by its place in their list; undefined before that is known. */
@@ -219,10 +228,30 @@ export class RoomTable {
     return word >>> GENERATION_SHIFT === ref.generation && (word & STATE) !== FREE ? word : undefined;
   }
 
+  /** Who waits for the end is not woken by what comes before it: each waking of the engine's thread costs it a turn. */
   #store(ref: SlotRef, word: number): void {
     const index = ref.slot * SLOT_WORDS;
     Atomics.store(this.#words, index, word);
     Atomics.notify(this.#words, index);
+    const state = word & STATE;
+    if (state !== KVPoll.Failed && state !== KVPoll.Success && state !== FREE) return;
+    Atomics.add(this.#words, index + Word.ends, 1);
+    Atomics.notify(this.#words, index + Word.ends);
+  }
+
+  /** Works whether or not the event loop has turned. */
+  async #wait(
+    ref: SlotRef,
+    word: number,
+    until: (state: KVPoll | undefined, released: boolean) => boolean,
+  ): Promise<void> {
+    const index = ref.slot * SLOT_WORDS + word;
+    for (;;) {
+      const seen = Atomics.load(this.#words, index);
+      if (until(this.state(ref), this.released(ref))) return;
+      const wait = Atomics.waitAsync(this.#words, index, seen);
+      if (wait.async) await wait.value;
+    }
   }
 
   /** An error that does not fit loses first the tail of its message, then its details. */

@@ -62,14 +62,15 @@ export function transportOptions(
   return names.includes("verbs") ? { ...given } : { ...given, verbs: { withinHost: false, ...given["verbs"] } };
 }
 
-/** Opens what can be used here; says of the others why not. */
+/** Opens what can be used here; says of the others why not; and which of them rooms are rehearsed with, in host memory. */
 export async function openTransports(
   names: readonly string[],
   contextFor: (name: string) => TransportContext,
   reactor: WaitingReactor,
-): Promise<{ transports: Transport[]; unusable: string[] }> {
+): Promise<{ transports: Transport[]; unusable: string[]; rehearsable: TransportFactory }> {
   const transports: Transport[] = [];
   const unusable: string[] = [];
+  let rehearsable: TransportFactory | undefined;
   for (const name of names) {
     try {
       const factory = factories.get(name) ?? (await (late.get(name)?.() ?? loadFactory(name)));
@@ -78,12 +79,15 @@ export async function openTransports(
       if (HOST_MEMORY_ONLY.has(name) && !staged) rehearseTransport(factory, context, reactor);
       const made = staged ? openStaged(name, factory, context) : factory(context);
       if ("unusable" in made) unusable.push(`${name}: ${made.unusable}`);
-      else transports.push(made);
+      else {
+        transports.push(made);
+        if (HOST_MEMORY_ONLY.has(name)) rehearsable ??= factory;
+      }
     } catch (error) {
       unusable.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  return { transports, unusable };
+  return { transports, unusable, rehearsable: rehearsable ?? createShmTransport };
 }
 
 function isModule(name: string): boolean {

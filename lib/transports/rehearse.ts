@@ -1,18 +1,9 @@
-import { Mapping } from "../../ffi/libc/index.ts";
 import { KVTransferError } from "../errors.ts";
 import { type KVLayout, planAux, planPages } from "../planner/index.ts";
-import type {
-  InboundEnd,
-  OutboundEnd,
-  Reactor,
-  RegisteredBuffer,
-  TransportContext,
-  TransportFactory,
-} from "./transport.ts";
+import { rehearsalPage, RehearsalPool } from "./rehearsal-pool.ts";
+import type { InboundEnd, OutboundEnd, Reactor, TransportContext, TransportFactory } from "./transport.ts";
 
 const ROOMS = 100;
-const PAGES = 4;
-const PAGE_BYTES = 4_096;
 /** For the connection and the first room, which must come through; a loaded machine takes its time. */
 const LIMIT_MS = 5_000;
 /** For the other rooms, which only warm up: what is not done by then is left. */
@@ -32,20 +23,15 @@ export function rehearseTransport(
   base: Omit<TransportContext, "role" | "self" | "layout" | "buffers" | "mayWrite">,
   reactor: WaitingReactor,
 ): void {
-  using memory = Mapping.allocate(4 * PAGES * PAGE_BYTES, { shared: true, hugePages: false, name: "kvwire-rehearsal" });
+  using source = new RehearsalPool();
+  using destination = new RehearsalPool();
   using cleanup = new DisposableStack();
-  const open = (role: "prefill" | "decode", layout: KVLayout) => {
-    const share = memory.share!;
-    const buffers = [...layout.buffers, ...layout.aux].map(({ address, length }): RegisteredBuffer => {
-      return { address, byteLength: length, share: { fd: share.fd, offset: share.offset + address - memory.address } };
-    });
+  const open = (role: "prefill" | "decode", { layout, buffers }: RehearsalPool) => {
     const transport = factory({ ...base, role, self: `${role} rehearsal`, layout, buffers, mayWrite: () => true });
     if ("unusable" in transport) throw new KVTransferError("NO_TRANSPORT", transport.unusable, { step: "rehearsal" });
     cleanup.defer(() => transport.close());
     return transport;
   };
-  const source = layoutAt(memory.address);
-  const destination = layoutAt(memory.address + 2 * PAGES * PAGE_BYTES);
   const seen = { inbound: false, outbound: false, arrived: 0, written: 0 };
   let failure: KVTransferError | undefined;
   const fail = (error: KVTransferError): void => void (failure ??= error);
@@ -82,7 +68,7 @@ export function rehearseTransport(
   outbound.confirm();
   const practiceEnd = base.now() + PRACTICE_MS;
   for (let room = 1; room <= ROOMS && (room === 1 || base.now() < practiceEnd); room++) {
-    sendRoom(room, inbound, outbound, source, destination);
+    sendRoom(room, inbound, outbound, source.layout, destination.layout);
     until("a room", () => seen.arrived === room && seen.written === room);
     inbound.forget(room);
   }
@@ -98,28 +84,11 @@ function sendRoom(
   inbound.expect(tag);
   const bases = outbound.destinationBases;
   const sides = { source, destination, ...(bases ? { destinationBases: bases } : {}) };
-  const pages = { sourcePages: Int32Array.of(tag % PAGES), destinationPages: Int32Array.of((tag + 1) % PAGES) };
+  const pages = {
+    sourcePages: Int32Array.of(rehearsalPage(tag)),
+    destinationPages: Int32Array.of(rehearsalPage(tag + 1)),
+  };
   const plan = planPages({ ...sides, ...pages, gatherLimit: outbound.gatherLimit });
   const aux = planAux({ ...sides, sourceIndex: 0, destinationIndex: 1 });
   outbound.write({ tag, plan, last: { aux, totalBytes: plan.bytes + aux.bytes } });
-}
-
-/** One latent buffer and one aux buffer, one behind the other. */
-function layoutAt(address: number): KVLayout {
-  const length = PAGES * PAGE_BYTES;
-  return {
-    pageSize: 1,
-    attention: "mla",
-    totalKvHeads: 1,
-    kvHeads: 1,
-    tpRank: 0,
-    tpSize: 1,
-    ppRank: 0,
-    ppSize: 1,
-    firstLayer: 0,
-    lastLayer: 1,
-    dtype: "uint8",
-    buffers: [{ kind: "latent", layer: 0, address, length, itemBytes: PAGE_BYTES }],
-    aux: [{ address: address + length, length, itemBytes: PAGE_BYTES }],
-  };
 }

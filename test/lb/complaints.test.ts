@@ -129,6 +129,7 @@ test("C8 connections: 2,048 at once on eight workers that close after their keep
   await using cluster = new Cluster({}, { prefills: 4, decodes: 4 });
   for (const worker of [...cluster.prefills, ...cluster.decodes]) [worker.acceptDelay, worker.keepAlive] = [30, 20];
   for (let round = 0; round < 2; round++) expect(new Set(await statusesOf(cluster, 2048))).toEqual(new Set([200]));
+  await until(() => cluster.decodes.every(({ expired }) => expired > 0));
   expect(new Set(breakers(cluster))).toEqual(new Set(["closed"]));
   await until(() => cluster.hub.orphans === 0, 1500);
 }, 60_000);

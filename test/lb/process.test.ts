@@ -1,56 +1,6 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { MockWorker } from "./support/mock-worker.ts";
-import { RoomHub } from "./support/room-hub.ts";
-import { until } from "./support/cluster.ts";
-
-const ROOT = join(import.meta.dir, "../..");
-
-/** The command as a user runs it, on a free port. */
-class Command {
-  readonly hub = new RoomHub();
-  readonly prefill = new MockWorker("prefill", this.hub);
-  readonly decode = new MockWorker("decode", this.hub);
-  readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">;
-  readonly #lines: string[] = [];
-
-  constructor(...args: string[]) {
-    const workers = ["--prefill", this.prefill.url, "8998", "--decode", this.decode.url];
-    this.process = Bun.spawn(
-      [process.execPath, "lb/main.ts", "--host", "127.0.0.1", "--port", "0", ...workers, ...args],
-      {
-        cwd: ROOT,
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "inherit",
-      },
-    );
-    void this.#read();
-  }
-
-  /** Its address, once it listens. */
-  async url(): Promise<string> {
-    const line = (): string | undefined => this.#lines.find((text) => text.includes('"listening"'));
-    await until(() => line() !== undefined, 10_000);
-    return `http://127.0.0.1:${(JSON.parse(line()!) as { port: number }).port}`;
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (const chunk of this.process.stdout.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop()!;
-      this.#lines.push(...lines);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.process.kill("SIGKILL");
-    await this.process.exited;
-    this.prefill.stop();
-    this.decode.stop();
-  }
-}
+import { Command } from "./support/command.ts";
 
 const generate = (url: string, body: object): Promise<Response> =>
   fetch(`${url}/generate`, { method: "POST", body: JSON.stringify(body) });
@@ -80,7 +30,7 @@ test("while it drains, /readiness is 503 and requests are still served", async (
 }, 20_000);
 
 test("several threads serve one port, share what they know, and drain together", async () => {
-  await using command = new Command("--workers", "3");
+  await using command = new Command(["--workers", "3"]);
   const url = await command.url();
   const close = { headers: { connection: "close" } };
   for (let i = 0; i < 30; i++) {
@@ -111,7 +61,7 @@ test("administration and metrics have ports of their own where asked", async () 
   const free = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
   const { port } = free;
   free.stop(true);
-  await using command = new Command("--admin-port", String(port));
+  await using command = new Command(["--admin-port", String(port)]);
   const url = await command.url();
   expect((await fetch(`${url}/workers`)).status).toBe(404);
   expect((await fetch(`http://127.0.0.1:${port}/workers`)).status).toBe(200);

@@ -1,8 +1,8 @@
 import { Mapping, PAGE_BYTES } from "../../../ffi/libc/index.ts";
 import type { GrantedRegion } from "./page-writer.ts";
 
-/** Bytes of page tables filled in one call while there is nothing to write. */
-const PREPARE_BYTES = 16 * 1024 * 1024;
+/** Bytes of page tables filled in one call while there is nothing to write: a room that comes waits for it. */
+const PREPARE_BYTES = 1024 * 1024;
 
 /** The receiver's memfds, mapped here. */
 export class MappedRegions {

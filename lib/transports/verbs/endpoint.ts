@@ -63,6 +63,8 @@ export type Offer = Extract<z.infer<typeof offerSchema>, { host: string }>;
 export const endpointSchema = z.object({
   version: z.literal(PROTOCOL_VERSION),
   receives,
+  /** Bytes that a message may carry. */
+  carries: z.int().min(0).default(0),
   lanes,
   rails: z.array(railSchema).min(1),
 });

@@ -1,10 +1,10 @@
 import type { KVTransferError } from "../../errors.ts";
-import type { PairErrors } from "../pairs/index.ts";
-import type { InboundEnd, InboundEvents, RoomTag, TransportData } from "../transport.ts";
-import type { Alarms } from "./alarms.ts";
+import { carriedBytes, packFrames } from "../pairs/index.ts";
+import type { InboundEnd, RoomTag, TransportData } from "../transport.ts";
 import { Arrivals, MAX_ROUNDS } from "./arrivals.ts";
 import { type Endpoint, endpointSchema, MAX_LANES, railOf } from "./endpoint.ts";
 import { laneFailure } from "./failure.ts";
+import type { InboundSetup } from "./inbound-setup.ts";
 import type { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
 import { LaneOffers } from "./lane-offers.ts";
@@ -14,26 +14,6 @@ import { Revocations } from "./revocations.ts";
 
 /** A queue pair in the error state has nothing more to report within this. */
 const DRAIN_MS = 2_000;
-
-export interface InboundSetup {
-  readonly errors: PairErrors;
-  readonly events: InboundEvents;
-  readonly alarms: Alarms;
-  readonly now: () => number;
-  readonly fenceGraceMs: number;
-  readonly rejoinMs: number;
-  /** Whether rooms have keys of their own, on one rail at least. */
-  readonly takesKeys: boolean;
-  /** How many lanes a whole pair has. */
-  readonly places: number;
-  /** As many of them as can be had now, one at least. */
-  openLanes(events: LaneEvents): readonly Lane[];
-  /** @throws where it cannot be had. */
-  openLane(events: LaneEvents, name: { readonly id: number; readonly place: number }): Lane;
-  describeOffer(lanes: readonly Lane[]): TransportData;
-  /** Says good-bye, then closes. */
-  dismiss(lanes: readonly Lane[]): void;
-}
 
 /** The sender has said that it writes no more on a lane. */
 interface Question {
@@ -108,6 +88,17 @@ export class VerbsInbound implements InboundEnd, LaneEvents {
       if (taken.has(place)) this.#greet(lane);
       else if (this.#lanes.remove(lane)) lane.close();
     }
+  }
+
+  carry(frames: readonly Uint8Array[]): boolean {
+    // Of several lanes the others live on when one fails, and what was said on that may not have been heard.
+    if (this.#state !== "connected" || this.#setup.places > 1) return false;
+    const byteLength = carriedBytes(frames);
+    if (byteLength > this.#remote!.carries) return false;
+    const body = new Uint8Array(byteLength);
+    packFrames(frames, body);
+    this.#lanes.voice?.say({ type: MessageType.CARRY, value: byteLength, body });
+    return true;
   }
 
   expect(tag: RoomTag): void {

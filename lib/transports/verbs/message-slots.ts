@@ -6,20 +6,28 @@ import {
   ReceiveList,
   type SendList,
 } from "../../../ffi/verbs/index.ts";
-import { decodeMessage, encodeMessage, type Message, MESSAGE_BYTES } from "./messages.ts";
+import { decodeMessage, encodeMessage, type Message, MESSAGE_BYTES, MessageType } from "./messages.ts";
+
+export interface MessageSlotsOptions {
+  readonly count: number;
+  /** Of each that comes, and of each that goes. */
+  readonly receiveBytes: number;
+  readonly sendBytes: number;
+}
 
 /** Memory for a lane's messages: as many that come as receives are posted, and as many that go. */
 export class MessageSlots {
-  readonly #count: number;
+  readonly #options: MessageSlotsOptions;
   readonly #memory: Mapping;
   readonly #view: DataView;
   readonly #region: MemoryRegion;
   readonly #receives: ReceiveList;
   #next = 0;
 
-  constructor(domain: ProtectionDomain, count: number) {
-    this.#count = count;
-    this.#memory = Mapping.allocate(2 * count * MESSAGE_BYTES, { hugePages: false });
+  constructor(domain: ProtectionDomain, options: MessageSlotsOptions) {
+    const { count, receiveBytes, sendBytes } = options;
+    this.#options = options;
+    this.#memory = Mapping.allocate(count * (receiveBytes + sendBytes), { hugePages: false });
     this.#view = new DataView(this.#memory.buffer);
     try {
       this.#region = domain.registerMemory(this.#memory, { access: Access.LOCAL_WRITE });
@@ -37,22 +45,35 @@ export class MessageSlots {
 
   /** Adds a receive for the slot. */
   arm(slot: number, id: number): void {
-    this.#receives.entry(this.#memory.address + slot * MESSAGE_BYTES, MESSAGE_BYTES, this.#region.lkey).receive(id);
+    const { receiveBytes } = this.#options;
+    this.#receives.entry(this.#memory.address + slot * receiveBytes, receiveBytes, this.#region.lkey).receive(id);
   }
 
   read(slot: number): Message {
-    return decodeMessage(this.#view, slot * MESSAGE_BYTES);
+    const { receiveBytes } = this.#options;
+    const offset = slot * receiveBytes;
+    const message = decodeMessage(this.#view, offset);
+    if (message.type !== MessageType.CARRY) return message;
+    const begin = offset + MESSAGE_BYTES;
+    const byteLength = Math.min(message.value, receiveBytes - MESSAGE_BYTES);
+    return { ...message, body: this.#memory.bytes.slice(begin, begin + byteLength) };
   }
 
   /**
    * Adds the message to what is sent next. Its memory is used again only after `count` more, by which time the peer has
    * given the message's credit back and so has it.
+   * @returns its bytes.
    */
-  put(list: SendList, message: Message): void {
-    const offset = (this.#count + this.#next) * MESSAGE_BYTES;
-    this.#next = (this.#next + 1) % this.#count;
+  put(list: SendList, message: Message): number {
+    const { count, receiveBytes, sendBytes } = this.#options;
+    const offset = count * receiveBytes + this.#next * sendBytes;
+    this.#next = (this.#next + 1) % count;
     encodeMessage(this.#view, offset, message);
-    list.entry(this.#memory.address + offset, MESSAGE_BYTES, this.#region.lkey);
+    const { body } = message;
+    if (body) this.#memory.bytes.set(body, offset + MESSAGE_BYTES);
+    const byteLength = MESSAGE_BYTES + (body?.byteLength ?? 0);
+    list.entry(this.#memory.address + offset, byteLength, this.#region.lkey);
+    return byteLength;
   }
 
   /** After the queue pair. */

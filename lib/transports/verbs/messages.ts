@@ -1,9 +1,13 @@
 /**
  * The messages of a lane: 16 bytes in a SEND, beside the writes. u8 type, u8 credits given back, u8 round, u8 lanes,
- * u32 tag, f64 value.
+ * u32 tag, f64 value. A CARRY goes on behind them.
  * @module
  */
+import type { RoomTag } from "../transport.ts";
+
 export const MESSAGE_BYTES = 16;
+/** What a CARRY can have behind that: the pages of a room of some 150. */
+export const CARRIED_BYTES = 1024 - MESSAGE_BYTES;
 
 export const MessageType = {
   /** Decode's first, on every lane: its acknowledgement proves that the path works both ways. */
@@ -32,6 +36,8 @@ export const MessageType = {
   ACCEPT: 12,
   /** Decode: `value` is the key of range number `round` for room `tag`, on the lane that it is said on. */
   KEY: 13,
+  /** Decode: behind it are `value` bytes, the frames of a message between the managers. */
+  CARRY: 14,
 } as const;
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
@@ -42,6 +48,18 @@ export interface Message {
   readonly lanes: number;
   readonly tag: number;
   readonly value: number;
+  /** Of a CARRY. */
+  readonly body?: Uint8Array;
+}
+
+/** What is said of a room with its last write on a lane. */
+export interface Total {
+  readonly tag: RoomTag;
+  readonly bytes: number;
+  /** Counts how often the room was asked for again. */
+  readonly round: number;
+  /** Lanes that tell of it in this round. */
+  readonly lanes: number;
 }
 
 export function encodeMessage(view: DataView, offset: number, message: Message): void {

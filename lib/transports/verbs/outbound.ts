@@ -1,5 +1,5 @@
 import type { KVTransferError } from "../../errors.ts";
-import { type PairErrors, RevokedRooms } from "../pairs/index.ts";
+import { type PairErrors, RevokedRooms, unpackFrames } from "../pairs/index.ts";
 import type { OutboundEnd, OutboundEvents, RoomTag, TransportData, WriteBatch } from "../transport.ts";
 import { laneFailure } from "./failure.ts";
 import { Flight } from "./flight.ts";
@@ -134,7 +134,7 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     // The registry tells this side who is alive.
   }
 
-  message(lane: Lane, { type, tag, round, lanes, value }: Message): void {
+  message(lane: Lane, { type, tag, round, lanes, value, body }: Message): void {
     const { errors } = this.#setup;
     switch (type) {
       case MessageType.HELLO:
@@ -154,6 +154,8 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
         return this.#onClosed(tag);
       case MessageType.OFFER:
         return this.#onOffer({ id: tag, place: lanes, ...unpackQueuePair(value) });
+      case MessageType.CARRY:
+        return this.#onCarried(body!);
       case MessageType.BYE:
         return this.#lose(errors.lost("receive", "the peer has closed the pair"));
       default:
@@ -172,6 +174,12 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
 
   faltered(lane: Lane): void {
     if (this.#lanes.hasOtherRail(lane)) this.#drop(lane);
+  }
+
+  #onCarried(body: Uint8Array): void {
+    const frames = unpackFrames(body);
+    if (frames) this.#setup.events.message?.(frames);
+    else this.#lose(this.#setup.errors.protocol("receive", "a carried message of wrong lengths"));
   }
 
   #onKey(lane: Lane, key: Pick<Message, "tag" | "round" | "value">): void {

@@ -51,6 +51,8 @@ export class Rail {
   readonly remoteKeys: readonly number[] | undefined;
   /** The memory, where it may be written to by way of memory windows only. */
   readonly windowed: WindowedMemory | undefined;
+  /** Whether peers write here: this is decode's, then. */
+  readonly writable: boolean;
   /** Some of the ranges are on a GPU: the processor must not read what is to be written. */
   readonly hasGpuMemory: boolean;
   readonly #lanes = new Map<CompletionQueue, Lane>();
@@ -64,6 +66,7 @@ export class Rail {
   /** @throws {VerbsError} with the verb, the errno and what can be done about it. */
   constructor({ choice, ranges, writable, windows, reactor }: RailOptions) {
     this.choice = choice;
+    this.writable = writable;
     this.hasGpuMemory = ranges.some(({ gpu }) => gpu !== undefined);
     this.context = Device.find(choice.candidate.device).open();
     try {

@@ -1,7 +1,7 @@
 import { type QueuePair, SendFlag, SendList, type WindowBinding } from "../../../ffi/verbs/index.ts";
 import type { RoomTag } from "../transport.ts";
 import type { MessageSlots } from "./message-slots.ts";
-import { type Message, MESSAGE_BYTES } from "./messages.ts";
+import type { Message } from "./messages.ts";
 import { PostedLists, type Poster } from "./posted-lists.ts";
 
 /** Requests in one native call; the last of them reports for all. */
@@ -100,8 +100,8 @@ export class SendQueue {
   }
 
   send(slots: MessageSlots, message: Message, poster?: Poster): void {
-    slots.put(this.#list, message);
-    this.#list.send(this.#number, this.#inline(MESSAGE_BYTES));
+    const byteLength = slots.put(this.#list, message);
+    this.#list.send(this.#number, this.#inline(byteLength));
     if (poster) this.#posted.add(poster, 0);
   }
 

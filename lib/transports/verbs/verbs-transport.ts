@@ -19,6 +19,7 @@ import { pciAddressOfGpu } from "./gpu-region.ts";
 import { VerbsInbound } from "./inbound.ts";
 import { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
+import { CARRIED_BYTES } from "./messages.ts";
 import { type VerbsOptions, verbsOptionsSchema } from "./options.ts";
 import { VerbsOutbound } from "./outbound.ts";
 import { Rail } from "./rail.ts";
@@ -145,6 +146,7 @@ export class VerbsTransport implements Transport {
         keys: new RemoteKeys(offer),
         describeEndpoint: (lanes) => ({
           ...this.#describe(lanes),
+          carries: CARRIED_BYTES,
           rails: this.rails.map(({ address }) => address),
         }),
         dismiss: (lanes) => this.#farewell.dismiss(lanes),

@@ -117,6 +117,26 @@ describeRdma("a reliable connection carries", () => {
     expect([...right.memory.bytes.subarray(0, 36)]).toEqual([...expected, 0]);
   });
 
+  test("messages, writes and reads of no bytes", () => {
+    using pair = connectedPair();
+    const { left, right } = pair;
+    const { address } = right.memory;
+    const { rkey } = right.region;
+    right.fill(3);
+    for (const id of [1, 2]) right.postReceive(id);
+    const list = new SendList({ requests: 4, entries: 0 });
+    left.queuePair.postSend(list.send(1).writeWithImmediate(2, address, rkey, 7).write(3, address, rkey));
+    expect(left.take(3)).toMatchObject([1, 2, 3].map((workRequestId) => ({ workRequestId, status: "SUCCESS" })));
+    list.clear();
+    left.queuePair.postSend(list.read(4, address, rkey));
+    expect(left.takeOne()).toMatchObject({ workRequestId: 4, status: "SUCCESS" });
+    expect(right.take(2)).toMatchObject([
+      { workRequestId: 1, opcode: "RECV", byteLength: 0 },
+      { workRequestId: 2, opcode: "RECV_RDMA_WITH_IMM", immediate: 7 },
+    ]);
+    expect(right.memory.bytes.every((byte) => byte === 3)).toBe(true);
+  });
+
   test("inline data, which may change right after the post and needs no key", () => {
     using pair = connectedPair({ capabilities: { inlineBytes: 64 } });
     const { left, right } = pair;

@@ -81,7 +81,12 @@ describeRdma("a queue pair", () => {
     }
     expect(refused({ sendRequests: -1 }).code).toBe("INVALID_ARGUMENT");
     expect(refused({ sendEntries: 1.5 }).code).toBe("INVALID_ARGUMENT");
-    expect(thrownBy(() => makeQueuePair(context, "XRC_SEND" as never)).code).toBe("INVALID_ARGUMENT");
+  });
+
+  test.each(["XRC_SEND", "XRC_RECV", "RAW_PACKET", "DRIVER", ""])("of type %p is refused", (type) => {
+    using context = Device.find().open();
+    const error = thrownBy(() => makeQueuePair(context, type as never));
+    expect(error).toMatchObject({ code: "INVALID_ARGUMENT", message: `type must be RC, UC or UD, not ${type}` });
   });
 
   test("names what is missing before the device says EINVAL, and nothing changes", () => {

@@ -223,3 +223,24 @@ function bound(socket: ZmqSocket, endpoint: string): boolean {
     throw error;
   }
 }
+
+test("a message says from which address it came, where its transport has addresses", () => {
+  using context = ZmqContext.create();
+  for (const [endpoint, from] of [
+    [loopback, "127.0.0.1"],
+    ["inproc://here", undefined],
+  ] as const) {
+    const router = context.socket("router");
+    router.bind(endpoint);
+    const dealer = context.socket("dealer", { routingId: "me" });
+    dealer.connect(endpoint === loopback ? router.lastEndpoint : endpoint);
+    dealer.send(["hello", "again"]);
+    receiveWithin(router);
+    router.send(["me", "answer", "to it"]);
+    const origin = {};
+    let answer: Uint8Array[] | undefined;
+    until(() => (answer = dealer.receive(3, origin)) !== undefined);
+    expect(texts(answer)).toEqual(["answer", "to it"]);
+    expect(origin).toEqual({ peerAddress: from });
+  }
+});

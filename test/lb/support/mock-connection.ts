@@ -22,6 +22,7 @@ export class MockConnection {
   served = 0;
   /** ms after an answer at which it is closed unless another request has come; 0: never. */
   keepAlive = 0;
+  onExpiry: (() => void) | undefined;
 
   constructor(socket: Socket<MockConnection>, onRequest: (request: MockRequest) => void) {
     this.#socket = socket;
@@ -101,7 +102,12 @@ export class MockConnection {
     const { served, onAnswer } = this;
     this.onAnswer = undefined;
     onAnswer?.();
-    if (this.keepAlive > 0) setTimeout(() => this.served === served && this.close(), this.keepAlive);
+    if (this.keepAlive === 0) return;
+    setTimeout(() => {
+      if (this.served !== served || this.gone) return;
+      this.onExpiry?.();
+      this.close();
+    }, this.keepAlive);
   }
 
   /** Closes with RST, so that what is under way is lost. */

@@ -33,6 +33,8 @@ export class MockWorker {
   crashed: string | undefined;
   healthy = true;
   accepted = 0;
+  /** Idle connections that it closed itself. */
+  expired = 0;
 
   constructor(role: RoleName, hub: RoomHub, port = 0) {
     this.role = role;
@@ -84,6 +86,7 @@ export class MockWorker {
   #accept(request: MockRequest): void {
     const { connection } = request;
     connection.keepAlive = this.keepAlive;
+    connection.onExpiry = () => this.expired++;
     if (this.acceptDelay > 0 && connection.served === 1) setTimeout(() => this.#serve(request), this.acceptDelay);
     else this.#serve(request);
   }

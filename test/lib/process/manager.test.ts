@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { KVManager, KVPoll, KVTransferError } from "../../../lib/index.ts";
 import { TestPool } from "../pool.ts";
+import { until } from "./peer.ts";
 
 const bootstrap = { host: "127.0.0.1", port: 0, serve: true } as const;
 
@@ -69,4 +71,27 @@ test("closing a manager ends the rooms of SGLang's fake peer too", async () => {
   await fake.known();
   await decode.close();
   await expect(fake.done).rejects.toMatchObject({ code: "ABORTED" });
+}, 30_000);
+
+test("what a manager rehearses before its first room is gone when it has started", async () => {
+  const descriptors = (): string[] =>
+    readdirSync("/proc/self/fd").flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)];
+      } catch {
+        // The one that the folder itself was read with.
+        return [];
+      }
+    });
+  using pool = new TestPool();
+  await using prefill = await KVManager.create({ role: "prefill", args: pool.args, bootstrap, transport: "shm,tcp" });
+  // Its thread has let go of them once it is where real rooms are: at the real registry.
+  await until(
+    "the manager to join its registry",
+    () => prefill.bootstrapServer!.memberCount,
+    (members) => members === 1,
+  );
+  expect(descriptors().filter((what) => what.includes("kvwire-rehearsal"))).toEqual([]);
+  expect(prefill.figures).toEqual({ rooms: 0, pairs: 0, queuePairs: 0, links: 1, earlyRooms: 0 });
+  expect(readFileSync("/proc/self/maps", "utf8")).not.toContain("kvwire-rehearsal");
 }, 30_000);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { latentLayout } from "../../../lib/planner/index.ts";
 import {
   decodeHeard,
   encodeRelayed,
@@ -20,21 +21,7 @@ function member(role: "prefill" | "decode", name: string, epoch = "1"): Member {
     dpRank: 0,
     dpSize: 1,
     transports: ["tcp"],
-    layout: {
-      pageSize: 1,
-      attention: "mla",
-      totalKvHeads: 1,
-      kvHeads: 1,
-      tpRank: 0,
-      tpSize: 1,
-      ppRank: 0,
-      ppSize: 1,
-      firstLayer: 0,
-      lastLayer: 1,
-      dtype: "float32",
-      buffers: [{ kind: "latent", layer: 0, address: 4_096, length: 64, itemBytes: 8 }],
-      aux: [],
-    },
+    layout: latentLayout({ address: 4_096, pages: 8, pageBytes: 8, auxSlots: 1, auxBytes: 8 }),
   };
 }
 

@@ -11,12 +11,12 @@ describe("RoomTable", () => {
     expect(table.advance(ref, KVPoll.WaitingForInput)).toBe(false);
     expect(table.state(ref)).toBe(KVPoll.Transferring);
     expect(table.fail(ref, new KVTransferError("PEER_LOST", "gone", { room: 7 }))).toBe(true);
-    expect(table.advance(ref, KVPoll.Success)).toBe(false);
+    expect(table.succeed(ref)).toBe(false);
     expect(table.state(ref)).toBe(KVPoll.Failed);
     expect(table.error(ref)).toMatchObject({ code: "PEER_LOST", room: 7, message: "gone" });
 
     const other = table.acquire(8, 0);
-    table.advance(other, KVPoll.Success);
+    table.succeed(other);
     expect(table.fail(other, new KVTransferError("PEER_LOST", "late"))).toBe(false);
     expect(table.state(other)).toBe(KVPoll.Success);
   });
@@ -32,7 +32,7 @@ describe("RoomTable", () => {
     expect(next.slot).toBe(old.slot);
     expect(toTag(next)).not.toBe(toTag(old));
     expect(table.fail(old, new KVTransferError("PEER_LOST", "late"))).toBe(false);
-    expect(table.advance(old, KVPoll.Success)).toBe(false);
+    expect(table.succeed(old)).toBe(false);
     expect(table.state(next)).toBe(KVPoll.Bootstrapping);
     expect(table.error(next)).toBeUndefined();
   });
@@ -45,7 +45,7 @@ describe("RoomTable", () => {
       expect(ref.generation).toBeGreaterThan(0);
       if (i < 1_000) seen.add(toTag(ref));
       if (i % 10_000 === 0) expect(tagToRef(toTag(ref))).toEqual(ref);
-      table.advance(ref, KVPoll.Success);
+      table.succeed(ref);
       table.free(ref);
     }
     expect(seen.size).toBe(1_000);
@@ -79,7 +79,7 @@ describe("RoomTable", () => {
     const ref = table.acquire(1, 0);
     const ended = table.wait(ref, (state) => state === KVPoll.Success);
     table.advance(ref, KVPoll.Transferring);
-    table.advance(ref, KVPoll.Success);
+    table.succeed(ref);
     await ended;
     await table.wait(ref, (state) => state === KVPoll.Success);
   });

@@ -1,4 +1,5 @@
 import { Mapping, type MappingOptions } from "../../../../ffi/libc/index.ts";
+import { latentLayout } from "../../../../lib/planner/index.ts";
 import { createCmaTransport } from "../../../../lib/transports/cma/index.ts";
 import { createShmTransport } from "../../../../lib/transports/shm/index.ts";
 import { createTcpTransport } from "../../../../lib/transports/tcp/index.ts";
@@ -19,21 +20,7 @@ export const factories: Readonly<Record<string, TransportFactory>> = {
 export const transportNames = Object.keys(factories);
 
 /** Transports read no more of a layout than that it is there. */
-const layout = {
-  pageSize: 1,
-  attention: "mla",
-  totalKvHeads: 1,
-  kvHeads: 1,
-  tpRank: 0,
-  tpSize: 1,
-  ppRank: 0,
-  ppSize: 1,
-  firstLayer: 0,
-  lastLayer: 1,
-  dtype: "bf16",
-  buffers: [],
-  aux: [],
-} as const;
+const layout = latentLayout({ address: 0, pages: 1, pageBytes: 1, auxSlots: 1, auxBytes: 1 });
 
 export interface ContextChoices {
   readonly role: "prefill" | "decode";

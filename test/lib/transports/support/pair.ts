@@ -42,10 +42,14 @@ export class OutboundLog implements OutboundEvents {
   isConnected = false;
   readonly writtenBatches: WriteBatch[] = [];
   readonly failures: { batch: WriteBatch; error: KVTransferError }[] = [];
+  readonly messages: (readonly Uint8Array[])[] = [];
   error: KVTransferError | undefined;
 
   connected = (): void => {
     this.isConnected = true;
+  };
+  message = (frames: readonly Uint8Array[]): void => {
+    this.messages.push(frames);
   };
   written = (batch: WriteBatch): void => {
     this.writtenBatches.push(batch);

@@ -89,7 +89,7 @@ describeRdma("failures over verbs", () => {
   test("with memory windows, a sender that stands still loses the revoked room's keys alone: the other room is whole", () => {
     source.bytes.fill(0xaa);
     target.bytes.fill(0);
-    using pair = open({ options: { ...options, windows: true } }).connect();
+    using pair = open({ options: { ...options, windows: true, fenceGraceMs: 2_000 } }).connect();
     expect(pair.inbound.offer).not.toHaveProperty("rails.0.keys");
     pair.inbound.expect(1);
     pair.inbound.expect(2);

@@ -78,4 +78,27 @@ describeRdma("the data path of verbs", () => {
     expect(pair.inboundLog.arrivals).toEqual([{ tag: 5, totalBytes: 0 }]);
     mapping.close();
   });
+
+  test("messages reach the sender by the pair's own way, in order, more than it takes ahead; too long ones are refused", () => {
+    const { mapping, buffer } = makePool(4 * KiB);
+    using pair = new VerbsPair({ source: [buffer], target: [buffer], options: { receiveRequests: 8 } }).connect();
+    const random = new Random(3);
+    const messages = Array.from({ length: 40 }, (_, index) => [
+      Uint8Array.of(index),
+      Uint8Array.from({ length: random.below(900) }, () => random.below(256)),
+      new Uint8Array(0),
+    ]);
+    for (const frames of messages) expect(pair.inbound.carry!(frames)).toBe(true);
+    expect(pair.inbound.carry!([new Uint8Array(2 * KiB)])).toBe(false);
+    pair.until(() => pair.outboundLog.messages.length === messages.length);
+    expect(pair.outboundLog.messages).toEqual(messages);
+    mapping.close();
+  });
+
+  test("where a pair has several lanes, of which one may fail alone, messages go by the registry", () => {
+    const { mapping, buffer } = makePool(4 * KiB);
+    using pair = new VerbsPair({ source: [buffer], target: [buffer], options: { queuePairs: 2 } }).connect();
+    expect(pair.inbound.carry!([Uint8Array.of(1)])).toBe(false);
+    mapping.close();
+  });
 });
