@@ -2,7 +2,7 @@ import { now } from "./clock.ts";
 import { KVTransferError, KVUserError } from "./errors.ts";
 import { type KVLayout, type PoolCapacity, poolCapacity } from "./planner/index.ts";
 import type { Command } from "./progress/command.ts";
-import type { ProgressHost } from "./progress/host.ts";
+import type { ProgressFigures, ProgressHost } from "./progress/host.ts";
 import { KVReceiver, type ReceiverOptions } from "./receiver.ts";
 import type { RoomHandle, RoomOwner } from "./room-handle.ts";
 import type { RoomTable, SlotRef } from "./rooms/index.ts";
@@ -55,13 +55,8 @@ export class RoomFactory implements AsyncDisposable {
     return this.#host.unusable;
   }
 
-  /** For leak checks and metrics: room slots taken, pairs, registries, rooms announced before their request. */
-  get figures(): {
-    readonly rooms: number;
-    readonly pairs: number;
-    readonly links: number;
-    readonly earlyRooms: number;
-  } {
+  /** For leak checks and metrics: room slots taken, and what the progress holds. */
+  get figures(): ProgressFigures & { readonly rooms: number } {
     return { rooms: this.#table.used, ...this.#host.figures };
   }
 

@@ -2,8 +2,8 @@ import { DemoError } from "./errors.ts";
 import type { ServerProcess } from "./server-process.ts";
 import { bootstrapPortOf, type PrefillAddress, startBalancer, startEngine } from "./servers.ts";
 
-/** Loading and warming up; a checkpoint of four million parameters takes a few seconds on two cores. */
-const START_DEADLINE_MS = 120_000;
+/** Loading and warming up: a few seconds for four million parameters on two cores, more than a minute where those are emulated. */
+const START_DEADLINE_MS = 300_000;
 
 export interface ClusterOptions {
   /** A checkpoint's directory. */

@@ -22,7 +22,11 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .option("--model <name>", "kjv-llama-4m, kjv-deepseek-v3-4m, or a checkpoint's directory", "kjv-llama-4m")
-    .option("--transport <name>", "how the KV cache travels: auto, shm, cma, tcp, …, or several with commas", "auto")
+    .option(
+      "--transport <name>",
+      "how the KV cache travels: auto, shm, cma, tcp, verbs, …, or several with commas",
+      "auto",
+    )
     .option("--prefill <count>", "prefill servers", count, 1)
     .option("--decode <count>", "decode servers", count, 1)
     .option("--prompt <text>", "what to go on from", "Let me tell you a lonnng story ")

@@ -39,6 +39,7 @@ function registerGauges({ scheduler, pool, transfer }: Engine, registry: Registr
     "Prefill: rooms that decode asked for before the request came",
     () => manager.figures.earlyRooms,
   );
+  gauge("queue_pairs", "RDMA queue pairs of those connections", () => manager.figures.queuePairs);
   gauge("pairs", "Connections to ranks of the other half", () => manager.figures.pairs);
 }
 

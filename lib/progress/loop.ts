@@ -75,5 +75,6 @@ function mayStop(progress: Progress, control: Int32Array, forMs: number): boolea
 function publish(progress: Progress, control: Int32Array): void {
   control[Control.pairs] = progress.role.pairCount;
   control[Control.links] = progress.role instanceof DecodeRole ? progress.role.linkCount : 1;
+  control[Control.queuePairs] = progress.queuePairs;
   control[Control.earlyRooms] = progress.role instanceof DecodeRole ? 0 : progress.role.earlyRooms;
 }

@@ -219,10 +219,22 @@ export class PrefillPeers implements InboundPairEvents {
     const known = this.#pairs.get(key);
     if (known && !known.closed && known.member.epoch === member.epoch) return known;
     if (known) this.#retire(known);
+    this.#makeWay(link);
     const id = `${this.#dependencies.self.epoch}.${++this.#pairsMade}`;
     const pair = new InboundPair(id, member, link, this.#dependencies, this);
     this.#pairs.set(key, pair);
     return pair;
+  }
+
+  /** Where no more pairs can be made, one to another instance that no room uses gives way; the one silent for longest. */
+  #makeWay(link: RegistryLink): void {
+    if (!this.#dependencies.transports.some(({ isFull }) => isFull)) return;
+    let idle: InboundPair | undefined;
+    for (const pair of this.#pairs.values()) {
+      if (pair.rooms > 0 || pair.link === link) continue;
+      if (!idle || pair.lastHeardAt < idle.lastHeardAt) idle = pair;
+    }
+    if (idle) this.#retire(idle);
   }
 
   #pairOf(id: string): InboundPair | undefined {

@@ -60,10 +60,9 @@ export class Progress {
     return busy;
   }
 
-  /** For how long this thread should have run, but did not. */
-  #lateness(now: number): number {
-    if (now - this.#lastStepAt <= LATE_MS) return 0;
-    return now - Math.max(this.#lastStepAt, this.wakeAt);
+  /** In use, over all transports. */
+  get queuePairs(): number {
+    return this.#dependencies.transports.reduce((sum, { queuePairs = 0 }) => sum + queuePairs, 0);
   }
 
   get wakeAt(): number {
@@ -87,5 +86,11 @@ export class Progress {
     if (this.#closed) return;
     this.#closed = true;
     this.role.close();
+  }
+
+  /** For how long this thread should have run, but did not. */
+  #lateness(now: number): number {
+    if (now - this.#lastStepAt <= LATE_MS) return 0;
+    return now - Math.max(this.#lastStepAt, this.wakeAt);
   }
 }

@@ -4,7 +4,7 @@ import { RoomTable } from "../rooms/index.ts";
 import { CommandPort } from "./command-port.ts";
 import { CommandRing } from "./command-ring.ts";
 import type { Command } from "./command.ts";
-import type { ProgressHost } from "./host.ts";
+import type { ProgressFigures, ProgressHost } from "./host.ts";
 import { Control, Phase, type ProgressReport, type ProgressStart, type RehearsalScript } from "./worker-protocol.ts";
 
 const RING_BYTES = 4 * 1024 * 1024;
@@ -111,11 +111,10 @@ export class ProgressThread implements ProgressHost {
     return { unfenced: Atomics.load(this.#control, Control.unfenced) };
   }
 
-  get figures(): { pairs: number; links: number; earlyRooms: number } {
-    const [pairs, links, earlyRooms] = [Control.pairs, Control.links, Control.earlyRooms].map((word) =>
-      Atomics.load(this.#control, word),
-    ) as [number, number, number];
-    return { pairs, links, earlyRooms };
+  get figures(): ProgressFigures {
+    const read = (word: number): number => Atomics.load(this.#control, word);
+    const { pairs, queuePairs, links, earlyRooms } = Control;
+    return { pairs: read(pairs), queuePairs: read(queuePairs), links: read(links), earlyRooms: read(earlyRooms) };
   }
 
   /** Settles with what there is to rehearse. */

@@ -43,6 +43,7 @@ export const Control = {
   pairs: 4,
   links: 5,
   earlyRooms: 6,
+  queuePairs: 7,
   words: 16,
 } as const;
 

@@ -171,6 +171,10 @@ export interface InboundEnd {
 
 export interface Transport {
   readonly name: string;
+  /** Queue pairs in use, where a transport has any. */
+  readonly queuePairs?: number;
+  /** No more pairs can be made before others are closed. */
+  readonly isFull?: boolean;
   /**
    * Makes the decode's end for one prefill rank. `host` is the address from which this host reaches the peer's registry:
    * where to be reached unless the user said otherwise.

@@ -4,7 +4,7 @@ import type { Command } from "../../progress/command.ts";
 import type { Timeouts } from "../../progress/dependencies.ts";
 import { DecodeRole } from "../../progress/decode-role.ts";
 import { Progress } from "../../progress/progress.ts";
-import type { ProgressHost } from "../../progress/host.ts";
+import type { ProgressFigures, ProgressHost } from "../../progress/host.ts";
 import type { Member } from "../../protocol/index.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { RoomTable } from "../../rooms/index.ts";
@@ -138,11 +138,11 @@ class WorldHost implements ProgressHost {
     return Promise.resolve({ unfenced });
   }
 
-  get figures(): { pairs: number; links: number; earlyRooms: number } {
-    const { role } = this.#progress;
+  get figures(): ProgressFigures {
+    const { role, queuePairs } = this.#progress;
     return role instanceof DecodeRole
-      ? { pairs: role.pairCount, links: role.linkCount, earlyRooms: 0 }
-      : { pairs: role.pairCount, links: 1, earlyRooms: role.earlyRooms };
+      ? { pairs: role.pairCount, queuePairs, links: role.linkCount, earlyRooms: 0 }
+      : { pairs: role.pairCount, queuePairs, links: 1, earlyRooms: role.earlyRooms };
   }
 
   step(): boolean {

@@ -45,6 +45,8 @@ export interface Choice {
 
 export interface Verdict {
   readonly candidate: Candidate;
+  /** From where the memory is; undefined where that is not known. */
+  readonly distance: string | undefined;
   readonly gid: GidAttributes | undefined;
   readonly chosen: boolean;
   readonly reason: string;
@@ -83,7 +85,7 @@ export function chooseDevices(candidates: readonly Candidate[], wish: Wish): Dev
           ? "the only one that can be used"
           : `the best of ${ranked.length}: ${merits(each, wish)}`
       : (each.problem ?? whyNot(each, best!, wish));
-    return { candidate, gid, chosen, reason };
+    return { candidate, distance: wish.near && DISTANCES[distance(candidate, wish)], gid, chosen, reason };
   });
   const missing = wish.devices?.filter((name) => !candidates.some(({ device }) => device === name)) ?? [];
   const problem =
@@ -97,10 +99,10 @@ export function chooseDevices(candidates: readonly Candidate[], wish: Wish): Dev
 }
 
 /** One line for each candidate, the chosen ones marked. */
-export function describeVerdict({ candidate, gid, chosen, reason }: Verdict): string {
+export function describeVerdict({ candidate, distance: far, gid, chosen, reason }: Verdict): string {
   const { device, port, pciPath, numaNode, state, linkLayer, gigabits, lid } = candidate;
   const address = gid ? `GID ${gid.index} ${gid.type} ${gid.ipv4 ?? gid.hex}` : lid ? `LID ${lid}` : "no address";
-  const place = `${pciPath ?? "no PCI path"} NUMA ${numaNode ?? "?"}`;
+  const place = `${pciPath ?? "no PCI path"} NUMA ${numaNode ?? "?"}${far ? ` (GPU: ${far})` : ""}`;
   return `${chosen ? "+" : "-"} ${device} port ${port} ${place} ${state} ${linkLayer} ${gigabits} Gb/s ${address}: ${reason}`;
 }
 

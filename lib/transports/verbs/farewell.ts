@@ -8,18 +8,25 @@ const PATIENCE_MS = 1_000;
 /** Lanes of closed pairs that tell the peer so before they go. Nothing but that message is under way on them. */
 export class Farewell {
   readonly #alarms: Alarms;
+  readonly #leaving = new Set<Lane>();
 
   constructor(alarms: Alarms) {
     this.#alarms = alarms;
   }
 
+  get size(): number {
+    return this.#leaving.size;
+  }
+
   dismiss(lanes: readonly Lane[]): void {
     for (const lane of lanes) {
-      const stopWaiting = this.#alarms.after(PATIENCE_MS, () => lane.close());
       const close = (): void => {
         stopWaiting();
+        this.#leaving.delete(lane);
         lane.close();
       };
+      const stopWaiting = this.#alarms.after(PATIENCE_MS, close);
+      this.#leaving.add(lane);
       lane.events = new Deaf(close);
       lane.say({ type: MessageType.BYE }, { pending: 0, landed: close });
     }

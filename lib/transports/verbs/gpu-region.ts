@@ -27,6 +27,15 @@ export function registerGpuMemory(
   }
 }
 
+/** The PCI address of a GPU, where there is a runtime that knows it. */
+export function pciAddressOfGpu(gpu: number): string | undefined {
+  try {
+    return CudaRuntime.open().device(gpu).pciBusId;
+  } catch {
+    return undefined;
+  }
+}
+
 function exportDmaBuf(gpu: number, address: number): DmaBuf | undefined {
   try {
     return DmaBuf.export(CudaRuntime.open().device(gpu), address);

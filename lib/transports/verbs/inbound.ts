@@ -1,10 +1,10 @@
 import type { KVTransferError } from "../../errors.ts";
-import { carriedBytes, packFrames, type PairErrors } from "../pairs/index.ts";
-import type { InboundEnd, InboundEvents, RoomTag, TransportData } from "../transport.ts";
-import type { Alarms } from "./alarms.ts";
+import { carriedBytes, packFrames } from "../pairs/index.ts";
+import type { InboundEnd, RoomTag, TransportData } from "../transport.ts";
 import { Arrivals, MAX_ROUNDS } from "./arrivals.ts";
 import { type Endpoint, endpointSchema, MAX_LANES, railOf } from "./endpoint.ts";
 import { laneFailure } from "./failure.ts";
+import type { InboundSetup } from "./inbound-setup.ts";
 import type { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
 import { LaneOffers } from "./lane-offers.ts";
@@ -14,26 +14,6 @@ import { Revocations } from "./revocations.ts";
 
 /** A queue pair in the error state has nothing more to report within this. */
 const DRAIN_MS = 2_000;
-
-export interface InboundSetup {
-  readonly errors: PairErrors;
-  readonly events: InboundEvents;
-  readonly alarms: Alarms;
-  readonly now: () => number;
-  readonly fenceGraceMs: number;
-  readonly rejoinMs: number;
-  /** Whether rooms have keys of their own, on one rail at least. */
-  readonly takesKeys: boolean;
-  /** How many lanes a whole pair has. */
-  readonly places: number;
-  /** As many of them as can be had now, one at least. */
-  openLanes(events: LaneEvents): readonly Lane[];
-  /** @throws where it cannot be had. */
-  openLane(events: LaneEvents, name: { readonly id: number; readonly place: number }): Lane;
-  describeOffer(lanes: readonly Lane[]): TransportData;
-  /** Says good-bye, then closes. */
-  dismiss(lanes: readonly Lane[]): void;
-}
 
 /** The sender has said that it writes no more on a lane. */
 interface Question {

@@ -5,7 +5,7 @@ import { Credits } from "./credits.ts";
 import type { LaneEvents } from "./lane-events.ts";
 import { LaneWindows } from "./lane-windows.ts";
 import { MessageSlots } from "./message-slots.ts";
-import { CARRIED_BYTES, type Message, MESSAGE_BYTES, MessageType } from "./messages.ts";
+import { CARRIED_BYTES, type Message, MESSAGE_BYTES, MessageType, type Total } from "./messages.ts";
 import type { VerbsOptions } from "./options.ts";
 import { type Note, Outbox } from "./outbox.ts";
 import type { Poster } from "./posted-lists.ts";
@@ -15,16 +15,6 @@ import { RECEIVE_ID, SendQueue, type SmallWrite } from "./send-queue.ts";
 
 /** Decode's messages may carry something, prefill's never do. */
 const LONG_BYTES = MESSAGE_BYTES + CARRIED_BYTES;
-
-/** What is said of a room with its last write on a lane. */
-export interface Total {
-  readonly tag: RoomTag;
-  readonly bytes: number;
-  /** Counts how often the room was asked for again. */
-  readonly round: number;
-  /** Lanes that tell of it in this round. */
-  readonly lanes: number;
-}
 
 /**
  * One RC queue pair with a completion queue of its own, so that nothing of other pairs can overrun it: writes and small
@@ -135,7 +125,7 @@ export class Lane {
     try {
       this.#outbox.pushKeys(this.#windows.open(tag));
     } catch (error) {
-      return this.fail(statusOf(error), `no memory window: ${error instanceof Error ? error.message : String(error)}`);
+      return this.#failBy(error, "no memory window");
     }
     this.flush();
   }
@@ -168,7 +158,7 @@ export class Lane {
     try {
       this.sends.post();
     } catch (error) {
-      this.fail(statusOf(error), `posting failed: ${error instanceof Error ? error.message : String(error)}`);
+      this.#failBy(error, "posting failed");
     }
   }
 
@@ -293,9 +283,10 @@ export class Lane {
     receives.clear();
     return count;
   }
-}
 
-/** The errno by name, of an error that has one. */
-function statusOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  #failBy(error: unknown, what: string): void {
+    // The errno by name, of an error that has one.
+    const status = error instanceof Error && "code" in error ? String(error.code) : "";
+    this.fail(status, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

@@ -3,6 +3,8 @@
  * u32 tag, f64 value. A CARRY goes on behind them.
  * @module
  */
+import type { RoomTag } from "../transport.ts";
+
 export const MESSAGE_BYTES = 16;
 /** What a CARRY can have behind that: the pages of a room of some 150. */
 export const CARRIED_BYTES = 1024 - MESSAGE_BYTES;
@@ -48,6 +50,16 @@ export interface Message {
   readonly value: number;
   /** Of a CARRY. */
   readonly body?: Uint8Array;
+}
+
+/** What is said of a room with its last write on a lane. */
+export interface Total {
+  readonly tag: RoomTag;
+  readonly bytes: number;
+  /** Counts how often the room was asked for again. */
+  readonly round: number;
+  /** Lanes that tell of it in this round. */
+  readonly lanes: number;
 }
 
 export function encodeMessage(view: DataView, offset: number, message: Message): void {

@@ -12,7 +12,7 @@ export const verbsOptionsSchema = z
     device: names.optional(),
     port: z.int().min(1).max(255).optional(),
     gidIndex: z.int().min(0).max(255).optional(),
-    /** PCI address of the GPU whose memory is sent, `0000:3b:00.0`: nearer devices are better. */
+    /** PCI address of what the device is to be near to, `0000:3b:00.0`. Default: the GPU that the memory is on, if it is on one. */
     near: z.string().optional(),
     trafficClass: z.int().min(0).max(255).default(0),
     serviceLevel: z.int().min(0).max(15).default(0),

@@ -15,6 +15,7 @@ import { Alarms } from "./alarms.ts";
 import { type Choice, chooseDevices, describeVerdict } from "./device-choice.ts";
 import { MAX_LANES, offerSchema, PROTOCOL_VERSION, railOf } from "./endpoint.ts";
 import { Farewell } from "./farewell.ts";
+import { pciAddressOfGpu } from "./gpu-region.ts";
 import { VerbsInbound } from "./inbound.ts";
 import { Lane } from "./lane.ts";
 import type { LaneEvents } from "./lane-events.ts";
@@ -62,14 +63,27 @@ export class VerbsTransport implements Transport {
     this.#farewell = new Farewell(this.#alarms);
   }
 
-  /** Of the budget `maxQueuePairs`. */
   get queuePairs(): number {
     return this.rails.reduce((sum, rail) => sum + rail.laneCount, 0);
   }
 
+  get isFull(): boolean {
+    return this.#used + this.#places > this.#options.maxQueuePairs;
+  }
+
+  /** Of the budget: those that say good-bye take another's place already. */
+  get #used(): number {
+    return this.queuePairs - this.#farewell.size;
+  }
+
+  /** Lanes of a whole pair. */
+  get #places(): number {
+    return Math.min(this.rails.length * this.#options.queuePairs, MAX_LANES);
+  }
+
   openInbound(peer: string, events: InboundEvents): InboundEnd {
     const errors = new PairErrors(peer, this.name);
-    const places = Math.min(this.rails.length * this.#options.queuePairs, MAX_LANES);
+    const places = this.#places;
     try {
       return new VerbsInbound({
         errors,
@@ -186,7 +200,7 @@ export class VerbsTransport implements Transport {
 
   #requireBudget(count: number): void {
     const { maxQueuePairs } = this.#options;
-    const used = this.queuePairs;
+    const used = this.#used;
     if (used + count <= maxQueuePairs) return;
     throw new Error(`${used} of ${maxQueuePairs} queue pairs are in use, ${count} more are needed`);
   }
@@ -207,12 +221,14 @@ export class VerbsTransport implements Transport {
 /** RDMA between hosts with a card, or soft-RoCE. Neither encrypted nor authenticated beyond the keys sent through the registry. */
 export const createVerbsTransport: TransportFactory = (context) => {
   const options = verbsOptionsSchema.parse(context.options);
+  const gpu = context.buffers.find((buffer) => buffer.gpu !== undefined)?.gpu;
+  const near = options.near ?? (gpu === undefined ? undefined : pciAddressOfGpu(gpu));
   try {
     const { chosen, verdicts, problem } = chooseDevices(surveyDevices(), {
       devices: options.device,
       port: options.port,
       gidIndex: options.gidIndex,
-      near: options.near === undefined ? undefined : placeOfPciDevice(options.near),
+      near: near === undefined ? undefined : placeOfPciDevice(near),
     });
     if (options.explain) for (const verdict of verdicts) console.error(`verbs ${describeVerdict(verdict)}`);
     return problem === undefined ? new VerbsTransport(context, options, chosen) : { unusable: problem };

@@ -92,6 +92,6 @@ test("what a manager rehearses before its first room is gone when it has started
     (members) => members === 1,
   );
   expect(descriptors().filter((what) => what.includes("kvwire-rehearsal"))).toEqual([]);
-  expect(prefill.figures).toEqual({ rooms: 0, pairs: 0, links: 1, earlyRooms: 0 });
+  expect(prefill.figures).toEqual({ rooms: 0, pairs: 0, queuePairs: 0, links: 1, earlyRooms: 0 });
   expect(readFileSync("/proc/self/maps", "utf8")).not.toContain("kvwire-rehearsal");
 }, 30_000);

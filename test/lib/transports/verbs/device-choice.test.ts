@@ -144,6 +144,11 @@ describe("the device", () => {
     expect(choose([]).problem).toBe("no RDMA device");
   });
 
+  test("is explained with its distance to the GPU, where the memory is on one", () => {
+    const [line] = choose([port("mlx5_3", { pciPath: behindSwitch, numaNode: 1 })], { near: gpu }).lines;
+    expect(line).toContain("0000:83:00.0 NUMA 1 (GPU: the same switch) ACTIVE");
+  });
+
   test("is explained in a line each", () => {
     expect(choose([port("mlx5_0"), port("mlx5_1")]).lines).toEqual([
       "+ mlx5_0 port 1 pci0000:00/0000:00:01.0/0000:01:00.0 NUMA 0 ACTIVE ETHERNET 100 Gb/s GID 3 ROCE_V2 10.0.0.1: the best of 2: 100 Gb/s, ROCE_V2 of an IPv4 address",

@@ -34,7 +34,9 @@ describeRdma("two managers over verbs", () => {
     beforeAll(async () => {
       const common = {
         transport: "verbs",
-        transportOptions: { verbs: { windowBytes: 1_048_576, windows: layouts[layout]!.windows } },
+        transportOptions: {
+          verbs: { windowBytes: 1_048_576, fenceGraceMs: 10_000, windows: layouts[layout]!.windows },
+        },
         // An emulated machine takes long to read the library.
         timeouts: { threadMs: 60_000, connectMs: 60_000 },
       };

@@ -6,6 +6,8 @@ import { World, type WorldOptions } from "./fabric/world.ts";
 const SEEDS = Number(process.env["KVWIRE_SEEDS"] ?? 60);
 const FAULTS_UNTIL = 6_000;
 const LIMIT = 400_000;
+/** Of a test, on a machine that has much else to do. */
+const TEST_MS = Math.max(60_000, SEEDS * 1_000);
 /** How long prefill stands still: enough for a room's keys to be taken. */
 const STALL_MS = 400;
 
@@ -59,29 +61,41 @@ describe("a pair of several rails, simulated", () => {
     { rails: 2, queuePairs: 1 },
     { rails: 3, queuePairs: 1 },
     { rails: 2, queuePairs: 2 },
-  ])("%p: rooms go on while rails fail and come back, and no byte lands in a page that was given back", (options) => {
-    const { whole, lost } = runSeeds(options, { cuts: true, stalls: false });
-    expect(whole).toBeGreaterThan(SEEDS * 20);
-    // Only where the last rail failed while another had not come back yet.
-    expect(lost).toBeLessThan(SEEDS / 2);
-  });
+  ])(
+    "%p: rooms go on while rails fail and come back, and no byte lands in a page that was given back",
+    (options) => {
+      const { whole, lost } = runSeeds(options, { cuts: true, stalls: false });
+      expect(whole).toBeGreaterThan(SEEDS * 20);
+      // Only where the last rail failed while another had not come back yet.
+      expect(lost).toBeLessThan(SEEDS / 2);
+    },
+    TEST_MS,
+  );
 });
 
 describe("a pair with memory windows, simulated", () => {
   test.each([
     { rails: 1, queuePairs: 1, windows: true },
     { rails: 2, queuePairs: 2, windows: true },
-  ])("%p: a sender that stands still loses the keys of rooms that are taken back, and nothing else", (options) => {
-    const { whole, alone, lost } = runSeeds(options, { cuts: false, stalls: true });
-    expect(whole).toBeGreaterThan(SEEDS * 20);
-    expect(alone).toBeGreaterThan(SEEDS);
-    expect(lost).toBe(0);
-  });
+  ])(
+    "%p: a sender that stands still loses the keys of rooms that are taken back, and nothing else",
+    (options) => {
+      const { whole, alone, lost } = runSeeds(options, { cuts: false, stalls: true });
+      expect(whole).toBeGreaterThan(SEEDS * 20);
+      expect(alone).toBeGreaterThan(SEEDS);
+      expect(lost).toBe(0);
+    },
+    TEST_MS,
+  );
 
-  test("whatever else fails, no byte lands in a page that was given back", () => {
-    // One of two rails that fails while the sender stands still is often the last one.
-    const { whole, alone } = runSeeds({ rails: 2, queuePairs: 1, windows: true }, { cuts: true, stalls: true });
-    expect(whole).toBeGreaterThan(SEEDS * 10);
-    expect(alone).toBeGreaterThan(0);
-  });
+  test(
+    "whatever else fails, no byte lands in a page that was given back",
+    () => {
+      // One of two rails that fails while the sender stands still is often the last one.
+      const { whole, alone } = runSeeds({ rails: 2, queuePairs: 1, windows: true }, { cuts: true, stalls: true });
+      expect(whole).toBeGreaterThan(SEEDS * 10);
+      expect(alone).toBeGreaterThan(0);
+    },
+    TEST_MS,
+  );
 });

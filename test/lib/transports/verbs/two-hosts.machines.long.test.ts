@@ -15,7 +15,8 @@ describeMachines("two hosts over verbs", () => {
   let next = 1;
 
   const startPrefill = async (): Promise<void> => {
-    prefill = await ManagerProcess.start(network.host1, "prefill", LEASE_MS);
+    // A send queue that rooms fill many times over.
+    prefill = await ManagerProcess.start(network.host1, "prefill", LEASE_MS, { sendRequests: 32 });
   };
   const startDecode = async (): Promise<void> => {
     decode = await ManagerProcess.start(network.host2, "decode", LEASE_MS);
@@ -66,7 +67,7 @@ describeMachines("two hosts over verbs", () => {
   const begin = (machine: Machine, line: string): Promise<{ code: number }> => machine.run(line, { timeoutMs: 30_000 });
 
   test(
-    "one room, and 500 at once, have every byte",
+    "one room, and 500 at once over a send queue that is full, have every byte",
     async () => {
       await expectWhole(1);
       await expectWhole(500);
