@@ -9,7 +9,7 @@ import { parseArgs } from "../lib/args.ts";
 import { LAYERS, Pool } from "./rdma/pool.ts";
 import { pyverbsMethod, type PyverbsResult } from "./rdma/pyverbs-method.ts";
 import { Rooms } from "./rdma/rooms.ts";
-import { median, table } from "./table.ts";
+import { median, pairedRatio, table } from "./table.ts";
 import { perftest } from "./verbs/perftest.ts";
 
 const [rounds = "7", ...asked] = process.argv.slice(2);
@@ -53,10 +53,9 @@ async function bandwidth(pageBytes: number): Promise<(string | number)[][]> {
   for (let turn = 0; turn < ROUNDS; turn++) {
     for (let place = 0; place < cases.length; place++) await cases[(turn + place) % cases.length]!();
   }
-  const limit = median(figures.limit);
   const row = (name: string, values: readonly number[], posted: number | string): (string | number)[] => {
-    const figure = median(values);
-    return [`${pageBytes / KIB} KiB`, name, round(figure), round(figure / limit, 2), posted];
+    const ratio = pairedRatio(values, figures.limit);
+    return [`${pageBytes / KIB} KiB`, name, round(median(values)), round(ratio, 2), posted];
   };
   return [
     row("ib_write_bw", figures.limit, ROOM_BYTES / pageBytes),

@@ -8,6 +8,16 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : (sorted[(sorted.length >> 1) - 1]! + upper) / 2;
 }
 
+/**
+ * The middle one of the ratios of two cases' figures that were taken in turns, turn by turn. Where the machine's speed
+ * drifts, that says more than the ratio of the two medians, which may come from different minutes.
+ */
+export function pairedRatio(ours: readonly number[], theirs: readonly number[]): number {
+  if (ours.length !== theirs.length)
+    throw new RangeError(`pairedRatio: ${ours.length} figures beside ${theirs.length}`);
+  return median(ours.map((own, turn) => own / theirs[turn]!));
+}
+
 /** The value below which `part` (0 to 1) of the values lie, by nearest rank: `percentile(times, 0.99)`. */
 export function percentile(values: readonly number[], part: number): number {
   if (values.length === 0) throw new RangeError("percentile: expected at least one value, came none");

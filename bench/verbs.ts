@@ -4,7 +4,7 @@
  * `bun run vm -- bun bench/verbs.ts`, or only some of the parts stub, bandwidth, latency, processor.
  */
 import { Device } from "../ffi/verbs/index.ts";
-import { interleaved, median, table } from "./table.ts";
+import { interleaved, median, pairedRatio, table } from "./table.ts";
 import { Pair } from "./verbs/pair.ts";
 import { perftest, perftestLatency, type BandwidthTool } from "./verbs/perftest.ts";
 import { stubCases } from "./verbs/stub-post.ts";
@@ -60,15 +60,14 @@ async function bandwidthTable(pair: Pair): Promise<string> {
 }
 
 function compare(ours: readonly number[], theirs: readonly number[]): (number | string)[] {
-  const [own, other] = [median(ours), median(theirs)];
-  return [round(own), round(other), round(Math.min(...ours)), round(Math.min(...theirs)), (own / other).toFixed(3)];
+  const least = [round(Math.min(...ours)), round(Math.min(...theirs))];
+  return [round(median(ours)), round(median(theirs)), ...least, pairedRatio(ours, theirs).toFixed(3)];
 }
 
 async function latencyTable(pair: Pair): Promise<string> {
   const count = 1000;
   const ours: Latency[] = [];
   const theirs: Latency[] = [];
-  pair.pin();
   await pair.latency(WARM_UP * count);
   for (let turn = 0; turn < ROUNDS; turn++) {
     ours.push(await pair.latency(count));
@@ -103,7 +102,7 @@ const onDevice = { bandwidth: bandwidthTable, latency: latencyTable, processor: 
 const asked = process.argv.slice(2);
 const wanted = (part: string): boolean => asked.length === 0 || asked.includes(part);
 
-console.log(`Medians of ${ROUNDS} runs in turns.\n`);
+console.log(`Medians of ${ROUNDS} runs in turns, and of the ratios turn by turn.\n`);
 if (wanted("stub")) console.log(`${stubTable()}\n`);
 const parts = Object.entries(onDevice).filter(([name]) => wanted(name));
 if (Device.list().length === 0) {
@@ -111,6 +110,7 @@ if (Device.list().length === 0) {
 } else {
   for (const [, part] of parts) {
     using pair = await Pair.open();
+    pair.pin();
     await pair.stream("write", 4 * KIB, 1024);
     console.log(`${await part(pair)}\n`);
   }

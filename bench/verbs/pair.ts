@@ -38,7 +38,7 @@ export class Pair implements Disposable {
     return seconds;
   }
 
-  /** Gives each process a processor, for the ping-pong. */
+  /** Gives each process a processor, as perftest's have one here. */
   pin(): void {
     pin(process.pid, processors.client);
     pin(this.#peer.pid, processors.server);

@@ -53,15 +53,13 @@ interface Finished {
 async function run(tool: PerftestTool, size: number, count: number): Promise<Finished> {
   const port = freePort();
   const words = [tool, ...flags(tool, size, count, port)];
-  const placed = (processor: number, command: string[]): string[] =>
-    tool === "ib_write_lat" ? on(processor, command) : command;
-  await using server = start(placed(processors.server, words));
+  await using server = start(on(processors.server, words));
   const deadline = performance.now() + START_DEADLINE_MS;
   while (!isListening(port)) {
     if (server.exitCode !== null || performance.now() > deadline) throw new Error(`${tool} does not start`);
     await Bun.sleep(5);
   }
-  await using client = start(placed(processors.client, [...words, "127.0.0.1"]));
+  await using client = start(on(processors.client, [...words, "127.0.0.1"]));
   const output = await client.stdout.text();
   await Promise.all([client.exited, server.exited]);
   const row = new RegExp(`^ *${size} +${count} +(.*)$`, "m").exec(output)?.[1]?.trim();

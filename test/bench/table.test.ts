@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { interleaved, median, percentile, table } from "../../bench/table.ts";
+import { interleaved, median, pairedRatio, percentile, table } from "../../bench/table.ts";
 
 test("the median is the middle value, or the mean of the two middle ones", () => {
   expect(median([5, 1, 100])).toBe(5);
@@ -13,6 +13,12 @@ test("a percentile is a value that was measured", () => {
   expect(percentile(values, 0.5)).toBe(100);
   expect(percentile([7], 0)).toBe(7);
   expect(() => percentile([], 0.5)).toThrow("came none");
+});
+
+test("a paired ratio does not mind that the machine became twice as fast between two turns", () => {
+  expect(pairedRatio([10, 10, 20], [10, 20, 20])).toBe(1);
+  expect(pairedRatio([9, 18, 18], [10, 20, 20])).toBe(0.9);
+  expect(() => pairedRatio([1], [])).toThrow("1 figures beside 0");
 });
 
 test("interleaved cases take turns", () => {
