@@ -41,7 +41,7 @@ class FetchClient implements Client {
   }
 }
 
-/** Those who came through the Fetch API: a mounted app's clients, and what our own server leaves to Bun's. */
+/** Those who came through the Fetch API: the clients of a mounted app. */
 export class FetchClients {
   readonly #waiting = new Map<FetchClient, Exchange>();
 

@@ -1,4 +1,5 @@
 import { asTransferError } from "../errors.ts";
+import { lateness } from "../lateness.ts";
 import type { Command } from "./command.ts";
 import { DecodeRole } from "./decode-role.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
@@ -6,8 +7,6 @@ import { FakeRooms } from "./fake-rooms.ts";
 import { PrefillRole } from "./prefill-role.ts";
 
 const TICK_MS = 20;
-/** So much is any thread late at times. */
-const LATE_MS = 50;
 const SLICE_MS = 0.25;
 
 /** SGLang's warm-up requests name this bootstrap host: the states are run through, no byte moves. */
@@ -45,10 +44,9 @@ export class Progress {
   /** True: there is more to do right now. False: sleep until something is ready, {@link wakeAt} at the latest. */
   step(): boolean {
     const now = this.#dependencies.now();
-    const late = this.#lateness(now);
+    const late = lateness(this, this.#lastStepAt, now);
     this.#lastStepAt = now;
-    // Whoever was stopped, or got no processor, must hear what has come since before he judges anybody's silence.
-    if (late > LATE_MS) {
+    if (late > 0) {
       this.role.forgive(late);
       this.#nextTickAt = now + TICK_MS;
     }
@@ -86,11 +84,5 @@ export class Progress {
     if (this.#closed) return;
     this.#closed = true;
     this.role.close();
-  }
-
-  /** For how long this thread should have run, but did not. */
-  #lateness(now: number): number {
-    if (now - this.#lastStepAt <= LATE_MS) return 0;
-    return now - Math.max(this.#lastStepAt, this.wakeAt);
   }
 }

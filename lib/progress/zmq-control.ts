@@ -1,10 +1,9 @@
 import { LibcError, localAddressToward } from "../../ffi/libc/index.ts";
 import type { MessageOrigin, ZmqContext, ZmqCurve, ZmqSocket, ZmqSocketOptions } from "../../ffi/zmq/index.ts";
-import type { Frames } from "../protocol/index.ts";
+import { type Frames, MAX_MESSAGE_BYTES } from "../protocol/index.ts";
 import type { ControlNetwork, ControlSocket } from "./dependencies.ts";
 import type { PollReactor } from "./reactor.ts";
 
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_FRAMES = 3;
 /** Nothing is sent there; a route depends on the host alone. */
 const ANY_PORT = 9;

@@ -10,6 +10,7 @@ export {
   FrameError,
   type Frames,
   type Heard,
+  MAX_MESSAGE_BYTES,
   parseHeard,
   PROTOCOL_VERSION,
   type RegistryRequest,

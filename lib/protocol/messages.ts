@@ -16,6 +16,8 @@ import {
 } from "./headers.ts";
 
 export const PROTOCOL_VERSION = 1;
+/** Of one frame between a registry and its members; libzmq drops who sends a longer one. */
+export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** What a manager hears from a registry. */
 export type Heard =

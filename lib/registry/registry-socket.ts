@@ -1,14 +1,12 @@
 import type { ZmqContext, ZmqSocket } from "../../ffi/zmq/index.ts";
 import { now } from "../clock.ts";
-import type { Frame } from "../protocol/index.ts";
+import { lateness } from "../lateness.ts";
+import { type Frame, MAX_MESSAGE_BYTES } from "../protocol/index.ts";
 import { Registry } from "./registry.ts";
 
-const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_FRAMES = 4;
 const MESSAGES_PER_TURN = 256;
 const TICKS_PER_LEASE = 10;
-/** So much is any thread late at times. */
-const LATE_MS = 50;
 
 export interface RegistrySocketOptions {
   readonly host: string;
@@ -74,9 +72,8 @@ export class RegistrySocket implements Disposable {
   /** Hears what has come; true if anything had. */
   step(): boolean {
     const at = now();
-    // Whoever was stopped, or got no processor, hears what has come since before he judges anybody's silence.
-    const late = at - Math.max(this.#lastTurnAt, this.#nextTickAt);
-    if (late > LATE_MS) this.#registry.forgive(late);
+    const late = lateness(this, this.#lastTurnAt, at);
+    if (late > 0) this.#registry.forgive(late);
     this.#lastTurnAt = at;
     let heard = 0;
     for (; heard < MESSAGES_PER_TURN; heard++) {
