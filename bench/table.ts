@@ -9,13 +9,19 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * The middle one of the ratios of two cases' figures that were taken in turns, turn by turn. Where the machine's speed
- * drifts, that says more than the ratio of the two medians, which may come from different minutes.
+ * The ratios of two cases' figures that were taken in turns, turn by turn. Where the machine's speed drifts, their median
+ * says more than the ratio of the two medians, which may come from different minutes.
  */
+export function pairedRatios(ours: readonly number[], theirs: readonly number[]): number[] {
+  if (ours.length !== theirs.length) {
+    throw new RangeError(`pairedRatios: ${ours.length} figures beside ${theirs.length}`);
+  }
+  return ours.map((own, turn) => own / theirs[turn]!);
+}
+
+/** The middle one of {@link pairedRatios}. */
 export function pairedRatio(ours: readonly number[], theirs: readonly number[]): number {
-  if (ours.length !== theirs.length)
-    throw new RangeError(`pairedRatio: ${ours.length} figures beside ${theirs.length}`);
-  return median(ours.map((own, turn) => own / theirs[turn]!));
+  return median(pairedRatios(ours, theirs));
 }
 
 /** The value below which `part` (0 to 1) of the values lie, by nearest rank: `percentile(times, 0.99)`. */

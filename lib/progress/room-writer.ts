@@ -6,7 +6,7 @@ import type { OutboundPair } from "./outbound-pair.ts";
 import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 
 /** A room's first batch is small, so that the first bytes move at once; each later one may be larger than all before it. */
-const FIRST_BYTES = 32 * 1024 * 1024;
+export const FIRST_BYTES = 32 * 1024 * 1024;
 /** Planned at a time for one room and peer, so that planning a large room holds up nothing else. */
 const WRITES_PER_BATCH = 8_192;
 /** The same where writes are repeated in every buffer by whoever makes them: planning costs by the runs, the data by the writes. */

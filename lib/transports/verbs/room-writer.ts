@@ -146,7 +146,7 @@ export class RoomWriter {
     const { lanes, turnBytes, keys } = this.#setup;
     let best: Lane | undefined;
     for (const lane of lanes.live.length > 1 ? [...lanes.live] : lanes.live) {
-      if (lane.sends.free < 1) lane.flush();
+      if (lane.sends.isDue) lane.flush();
       if (lane.over || lane.sends.free < 1 || lane.sends.freeBytes < turnBytes) continue;
       if (!keys.of(lane, tag)) continue;
       if (!best || lane.sends.freeBytes > best.sends.freeBytes) best = lane;

@@ -2,45 +2,46 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { KVManager } from "../../../../lib/index.ts";
 import { describeRdma } from "../../../rxe/describe.ts";
+import { footprint, growthPerRoom, LIMITS } from "../../memory/footprint.ts";
+import { HeapProbe } from "../../memory/heap-probe.ts";
 import { TestPool } from "../../pool.ts";
 import { until } from "../../process/peer.ts";
 
 const POOL = { layers: 1, pages: 64, pageBytes: 4_096, auxSlots: 32, auxBytes: 64 };
 const ROOMS = 10_000;
-/** Rooms at once; the first thousand meet code that was never run, and pools that grow. */
+/** Rooms at once; the first thousand meet code that was never run. */
 const AT_ONCE = 32;
 const WARM_UP = 1_024;
 const PARTS = 8;
-const MiB = 1_048_576;
 
 /** One decode that may have a single queue pair, and two prefills. */
 describeRdma("the queue pairs of a manager", () => {
   const pools = [new TestPool(POOL), new TestPool(POOL), new TestPool(POOL)] as const;
+  const probes = [
+    new HeapProbe("verbs"),
+    new HeapProbe("verbs"),
+    new HeapProbe("verbs", { maxQueuePairs: 1 }),
+  ] as const;
   let first: KVManager;
   let second: KVManager;
   let decode: KVManager;
   let next = 1;
 
   beforeAll(async () => {
-    const create = (role: "prefill" | "decode", pool: TestPool): Promise<KVManager> =>
+    const create = (role: "prefill" | "decode", index: 0 | 1 | 2): Promise<KVManager> =>
       KVManager.create({
         role,
-        args: pool.args,
-        transport: "verbs",
-        transportOptions: { verbs: role === "decode" ? { maxQueuePairs: 1 } : {} },
+        args: pools[index].args,
+        ...probes[index].manager,
         timeouts: { threadMs: 60_000, connectMs: 60_000, idleMs: 4_000 },
         ...(role === "prefill" ? { bootstrap: { host: "127.0.0.1", port: 0, serve: true } } : {}),
       });
-    [first, second, decode] = await Promise.all([
-      create("prefill", pools[0]),
-      create("prefill", pools[1]),
-      create("decode", pools[2]),
-    ]);
+    [first, second, decode] = await Promise.all([create("prefill", 0), create("prefill", 1), create("decode", 2)]);
   }, 120_000);
 
   afterAll(async () => {
     await Promise.all([first, second, decode].map((manager) => manager?.close()));
-    for (const pool of pools) pool[Symbol.dispose]();
+    for (const each of [...pools, ...probes]) each[Symbol.dispose]();
   });
 
   /** One room, of one page. */
@@ -67,7 +68,6 @@ describeRdma("the queue pairs of a manager", () => {
   async function holdings(): Promise<object> {
     const figures = (): object => [first.figures, decode.figures];
     await until("no room to be held", figures, () => first.figures.rooms + decode.figures.rooms === 0);
-    Bun.gc(true);
     return {
       figures: figures(),
       members: first.bootstrapServer!.memberCount,
@@ -84,14 +84,17 @@ describeRdma("the queue pairs of a manager", () => {
         { pairs: 1, queuePairs: 1 },
       ],
     });
-    const memory = [process.memoryUsage().rss];
-    for (let part = 0; part < PARTS; part++) {
+    let half = await footprint(probes);
+    for (let part = 1; part <= PARTS; part++) {
       await rooms((ROOMS - WARM_UP) / PARTS);
       expect(await holdings()).toEqual(before);
-      memory.push(process.memoryUsage().rss);
+      if (part === PARTS / 2) half = await footprint(probes);
     }
-    // The heaps of the threads, of which there are five, find their size in the first half.
-    expect(memory[PARTS]! - memory[PARTS / 2]!).toBeLessThan(20 * MiB);
+    // In the first half compiled code comes and goes, which is many times as much.
+    const grown = growthPerRoom(half, await footprint(probes), (ROOMS - WARM_UP) / 2);
+    expect(grown.objects).toBeLessThan(LIMITS.objects);
+    expect(grown.bytes).toBeLessThan(LIMITS.bytes);
+    expect(grown.nativeBytes).toBeLessThan(LIMITS.nativeBytes);
   }, 600_000);
 
   test("where there can be no more of them, an idle pair gives way to one that a room needs", async () => {

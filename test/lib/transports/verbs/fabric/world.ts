@@ -11,7 +11,7 @@ import { verbsOptionsSchema } from "../../../../../lib/transports/verbs/options.
 import { VerbsOutbound } from "../../../../../lib/transports/verbs/outbound.ts";
 import { RemoteKeys } from "../../../../../lib/transports/verbs/remote-keys.ts";
 import { WriteSink } from "../../../../../lib/transports/verbs/write-sink.ts";
-import { planOf, type Random } from "../../support/plans.ts";
+import { type Piece, planOf, type Random } from "../../support/plans.ts";
 import { Fabric, FakeRail } from "./fabric.ts";
 
 const PAGE = 48;
@@ -244,17 +244,19 @@ export class World implements Disposable {
       this.#owners[page] = room;
       this.#source.bytes.fill(fill, page * PAGE, (page + 1) * PAGE);
     }
-    const piece = (page: number) => ({
-      source: this.#source.address + page * PAGE,
-      destination: this.#target.address + page * PAGE,
-      byteLength: PAGE,
-    });
+    const piece = (each: number): Piece => this.piece(each);
     const cut = this.random.below(count + 1);
     room.later.push({ tag, plan: planOf(pages.slice(0, cut).map(piece)) });
     const last = { aux: planOf([piece(aux)]), totalBytes: (count + 1) * PAGE };
     room.later.push({ tag, plan: planOf(pages.slice(cut).map(piece)), last });
     this.rooms.set(tag, room);
     this.inbound.expect(tag);
+  }
+
+  /** A page, from its place at prefill to the same at decode. */
+  piece(page: number): Piece {
+    const at = page * PAGE;
+    return { source: this.#source.address + at, destination: this.#target.address + at, byteLength: PAGE };
   }
 
   revokeSome(): void {
