@@ -1,145 +1,77 @@
 /**
  * What a room costs besides its bytes: one page of 4 KiB from `receiver.init` to Success on both sides, between two
- * processes of this host, alone and while a room of 256 MiB is under way. `bun run bench:rooms [transport…]`.
+ * processes of this host: one after the other, after a rest, first of all, and while a room of 256 MiB is under way.
+ * `bun run bench:rooms [transport…]`.
  */
-import { now } from "../lib/clock.ts";
-import { KVManager, KVPoll } from "../lib/index.ts";
-import { BenchPool } from "./rooms/pool.ts";
-import { percentile, table } from "./table.ts";
+import { KVPoll } from "../lib/index.ts";
+import { RoomPair, type Sample } from "./rooms/pair.ts";
+import { median, percentile, table } from "./table.ts";
 
-const PAGE_BYTES = 4_096;
-const LARGE_PAGES = 65_536;
 const ROOMS = 1_000;
+const RESTED_ROOMS = 60;
+/** As long as a request of an engine takes at least: processors have gone to sleep, and caches are others'. */
+const REST_MS = 20;
+const STARTS = 7;
+const LARGE_ROOMS = 3;
 const transports = process.argv.length > 2 ? process.argv.slice(2) : ["shm", "cma", "tcp"];
 
-class Prefill {
-  readonly #process;
-  readonly #lines = new Map<string, (line: string) => void>();
-
-  constructor(transport: string) {
-    const args = [transport, String(PAGE_BYTES), String(LARGE_PAGES + 64)];
-    this.#process = Bun.spawn([process.execPath, `${import.meta.dir}/rooms/prefill.ts`, ...args], {
-      stdin: "pipe",
-      stdout: "pipe",
-    });
-    void this.#read();
-  }
-
-  async #read(): Promise<void> {
-    let rest = "";
-    for await (const chunk of this.#process.stdout) {
-      rest += new TextDecoder().decode(chunk);
-      for (let end = rest.indexOf("\n"); end >= 0; end = rest.indexOf("\n")) {
-        const line = rest.slice(0, end);
-        rest = rest.slice(end + 1);
-        const key = line.includes(" ") ? line.split(" ").slice(0, 2).join(" ") : "address";
-        this.#lines.get(key)?.(line);
-      }
-    }
-  }
-
-  hear(key: string): Promise<string> {
-    return new Promise((resolve) => this.#lines.set(key, resolve));
-  }
-
-  /** Has a sender made for the room, all of whose pages are given. */
-  async open(room: number, pages: number): Promise<void> {
-    const ready = this.hear(`ready ${room}`);
-    this.#process.stdin.write(`${room} ${pages}\n`);
-    await this.#process.stdin.flush();
-    await ready;
-  }
-
-  close(): void {
-    this.#process.kill();
-  }
+async function firstRoom(transport: string): Promise<number> {
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/rooms/first.ts`, transport]);
+  return Number(await new Response(child.stdout).text());
 }
 
-/** The same clock in both processes; `process.hrtime` begins anew in each. */
-const micros = (): number => now() * 1_000;
-
-/** Microseconds of one room: whole; from decode's announcing it to its arrival; from prefill's first write to its last. */
-interface Sample {
-  readonly whole: number;
-  readonly asked: number;
-  readonly written: number;
+interface Measured {
+  readonly alone: readonly Sample[];
+  readonly rested: readonly number[];
+  readonly firsts: readonly number[];
+  readonly beside: readonly number[];
 }
 
-async function measure(transport: string): Promise<{ first: number; alone: Sample[]; beside: number[] }> {
-  const prefill = new Prefill(transport);
-  const address = await prefill.hear("address");
-  const pool = new BenchPool(PAGE_BYTES, LARGE_PAGES + 64);
-  const decode = await KVManager.create({ role: "decode", args: pool.args, transport });
-  let next = 1;
-
-  async function one(page: number): Promise<Sample> {
-    const room = next++;
-    const ended = prefill.hear(`done ${room}`);
-    await prefill.open(room, 1);
-    const receiver = decode.createReceiver({ room, bootstrapAddr: address });
-    await receiver.known();
-    const from = micros();
-    receiver.init([page], room % 7);
-    await receiver.done;
-    const here = micros() - from;
-    const [, , at, written] = (await ended).split(" ").map(Number) as [number, number, number, number];
-    const asked = receiver.transferMetric().transferLatencyS * 1e6;
-    receiver.clear();
-    return { whole: Math.max(here, at * 1_000 - from), asked, written };
-  }
-
-  const { whole: first } = await one(0);
+async function measure(transport: string): Promise<Measured> {
+  const firsts: number[] = [];
+  for (let start = 0; start < STARTS; start++) firsts.push(await firstRoom(transport));
+  const pair = await RoomPair.open(transport);
   const alone: Sample[] = [];
-  for (let i = 0; i < ROOMS; i++) {
-    alone.push(await one(i % 32));
+  for (let room = 0; room < ROOMS; room++) alone.push(await pair.one(room));
+  const rested: number[] = [];
+  for (let room = 0; room < RESTED_ROOMS; room++) {
+    await Bun.sleep(REST_MS);
+    rested.push((await pair.one(room)).whole);
   }
   const beside: number[] = [];
-  for (let round = 0; round < 3; round++) {
-    const room = next++;
-    await prefill.open(room, LARGE_PAGES);
-    const large = decode.createReceiver({ room, bootstrapAddr: address });
-    await large.known();
-    large.init(
-      Array.from({ length: LARGE_PAGES }, (_, page) => 64 + ((page * 7_919) % LARGE_PAGES)),
-      7,
-    );
-    while (large.poll() !== KVPoll.Success) beside.push((await one(beside.length % 32)).whole);
-    large.clear();
+  for (let round = 0; round < LARGE_ROOMS; round++) {
+    using large = await pair.large();
+    while (large.poll() !== KVPoll.Success) beside.push((await pair.one(beside.length)).whole);
   }
-  await decode.close();
-  prefill.close();
-  return { first, alone, beside };
+  await pair.close();
+  return { alone, rested, firsts, beside };
 }
 
 const rows: (string | number)[][] = [];
 for (const transport of transports) {
-  const { first, alone, beside } = await measure(transport);
+  const { alone, rested, firsts, beside } = await measure(transport);
   const whole = alone.map((sample) => sample.whole);
-  const p50 = percentile(whole, 0.5);
+  const p50 = median(whole);
   const p99 = percentile(whole, 0.99);
+  const ratio = (value: number, to: number): string => (value / to).toFixed(1);
   rows.push([
     transport,
     Math.round(p50),
-    Math.round(
-      percentile(
-        alone.map((sample) => sample.asked),
-        0.5,
-      ),
-    ),
-    Math.round(
-      percentile(
-        alone.map((sample) => sample.written),
-        0.5,
-      ),
-    ),
+    Math.round(median(alone.map(({ asked }) => asked))),
+    Math.round(median(alone.map(({ written }) => written))),
     Math.round(p99),
-    (p99 / p50).toFixed(1),
-    Math.round(first),
-    (first / p50).toFixed(1),
+    ratio(p99, p50),
+    Math.round(median(rested)),
+    Math.round(median(firsts)),
+    ratio(median(firsts), p50),
+    ratio(median(firsts), median(rested)),
     Math.round(percentile(beside, 0.99)),
     beside.length,
   ]);
 }
-const head = ["transport", "p50", "asked to arrived", "written", "p99", "p99/p50", "first", "first/p50"];
-console.log(`one page of 4 KiB, from receiver.init to Success on both sides; microseconds of ${ROOMS} rooms`);
+const after = [`p50 after ${REST_MS} ms`, "first", "of p50", "of p50 after a rest"];
+const head = ["transport", "p50", "asked to arrived", "written", "p99", "of p50", ...after];
+console.log(
+  `one page of 4 KiB, from receiver.init to Success on both sides; microseconds of ${ROOMS} rooms, ${STARTS} starts`,
+);
 console.log(table([...head, "p99 beside 256 MiB", "rooms beside"], rows));

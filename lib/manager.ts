@@ -9,6 +9,7 @@ import { KVBootstrapServer } from "./registry/bootstrap-server.ts";
 import { rehearse } from "./rehearsal.ts";
 import { RoomFactory, type RoomParts } from "./room-factory.ts";
 import { RoomTable } from "./rooms/index.ts";
+import { deferCompilers, runPromptly } from "./scheduling.ts";
 import { transportList, transportOptions } from "./transports/index.ts";
 import type { RegisteredBuffer } from "./transports/transport.ts";
 
@@ -57,10 +58,15 @@ export class KVManager extends RoomFactory {
           advertiseHost: options.advertiseHost,
           timeouts: options.timeouts,
           threadMs: options.timeouts.threadMs,
+          promptThreads: options.promptThreads,
         },
         table,
       );
       await rehearse(options.role, host);
+      if (options.promptThreads) {
+        runPromptly();
+        deferCompilers();
+      }
       return new KVManager({ role: options.role, layout, table, host }, bootstrapServer);
     } catch (error) {
       await bootstrapServer?.close();
@@ -76,7 +82,7 @@ export class KVManager extends RoomFactory {
 async function startRegistry(options: ParsedManagerOptions): Promise<KVBootstrapServer | undefined> {
   if (!options.bootstrap?.serve) return undefined;
   const { host, port } = options.bootstrap;
-  const { token, curve, timeouts } = options;
+  const { token, curve, timeouts, promptThreads } = options;
   return KVBootstrapServer.start({
     host,
     port,
@@ -84,6 +90,7 @@ async function startRegistry(options: ParsedManagerOptions): Promise<KVBootstrap
     startTimeoutMs: timeouts.threadMs,
     token,
     serverSecretKey: curve?.serverSecretKey,
+    promptThreads,
   });
 }
 

@@ -39,6 +39,11 @@ export const managerOptionsSchema = z.strictObject({
   advertiseHost: host.optional(),
   /** Tells instances apart at one registry; by default random for decode, "0" for prefill. */
   instance: z.string().min(1).max(64).optional(),
+  /**
+   * Linux: short time slices for the threads that a room's messages wake, the engine's (who calls `create`) among them,
+   * and the lowest priority for the process's JIT compilers. false leaves all threads as they are.
+   */
+  promptThreads: z.boolean().default(true),
   maxRooms: z.int().positive().default(4_096),
   /** Shared secret that the registry asks for. */
   token: z.string().max(1_024).optional(),

@@ -47,9 +47,8 @@ export class KVReceiver extends RoomHandle {
       throw new KVUserError("BAD_ARGUMENT", `init: prefillDpRank must be 0 or more, not ${prefillDpRank}`, { room });
     }
     const checked = pageIndices("init", pages, this.#capacity.pages, room);
-    if (new Set(checked).size !== checked.length) {
-      throw new KVUserError("BAD_ARGUMENT", "init: a destination page is named twice", { room });
-    }
+    const twice = findRepeated(checked, this.#capacity.pages);
+    if (twice !== undefined) throw new KVUserError("BAD_ARGUMENT", `init: page ${twice} is named twice`, { room });
     slotIndex("init", auxIndex, this.#capacity.auxSlots, room);
     this.#initialized = true;
     this.owner.submit({
@@ -61,4 +60,15 @@ export class KVReceiver extends RoomHandle {
       prefillDpRank,
     });
   }
+}
+
+/** Scratch, grown to the largest pool seen; all zero between calls, which keeps a call's cost at its own pages. */
+let seen = new Uint8Array(0);
+
+function findRepeated(pages: Int32Array, capacity: number): number | undefined {
+  if (seen.length < capacity) seen = new Uint8Array(capacity);
+  let at = 0;
+  while (at < pages.length && seen[pages[at]!] === 0) seen[pages[at++]!] = 1;
+  for (let i = 0; i < at; i++) seen[pages[i]!] = 0;
+  return pages[at];
 }

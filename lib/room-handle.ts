@@ -143,7 +143,7 @@ export function pageIndices(
   capacity: number,
   room: number,
 ): Int32Array<ArrayBuffer> {
-  const out = Int32Array.from(pages);
+  const out = new Int32Array(pages);
   for (let i = 0; i < out.length; i++) {
     if (out[i]! >= 0 && out[i]! < capacity && out[i] === pages[i]) continue;
     throw new KVUserError(

@@ -63,3 +63,9 @@ export const PR_SET_PTRACER = 0x59616d61;
 
 /** asm-generic/unistd.h; the same number on x86-64. */
 export const SYS_PIDFD_OPEN = 434;
+/** asm/unistd.h, where they differ. */
+export const [SYS_SCHED_SETATTR, SYS_SCHED_GETATTR] = process.arch === "arm64" ? [274, 275] : [314, 315];
+
+/** sched.h, sys/resource.h */
+export const SCHED_OTHER = 0;
+export const PRIO_PROCESS = 0;

@@ -18,6 +18,7 @@ export { PollSet } from "./poll.ts";
 export { allowTracer, ANY_PROCESS } from "./prctl.ts";
 export { ProcessMemory } from "./process-memory.ts";
 export { yieldProcessor } from "./processor.ts";
+export { listThreads, setNice, setTimeSlice, type ThreadEntry, timeSlice } from "./scheduling.ts";
 export { findSharedMapping, type MemoryShare } from "./shared-mappings.ts";
 export { localAddressToward } from "./route.ts";
 export { Socket } from "./socket.ts";

@@ -16,7 +16,7 @@ export class PidFd implements Disposable {
 
   /** Throws LibcError ESRCH where there is no such process. */
   static open(pid: number): PidFd {
-    return new PidFd(pid, checked("pidfd_open", Number(libc.syscall(SYS_PIDFD_OPEN, pid, 0)), `process ${pid}`));
+    return new PidFd(pid, checked("pidfd_open", Number(libc.syscall(SYS_PIDFD_OPEN, pid, 0, 0, 0)), `process ${pid}`));
   }
 
   close(): void {

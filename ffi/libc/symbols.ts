@@ -28,9 +28,11 @@ export const libcSymbols = {
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
   timerfd_settime: { parameters: ["i32", "i32", "pointer", "pointer"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
+  // sys/resource.h
+  setpriority: { parameters: ["i32", "u32", "i32"], result: "i32" },
   poll: { parameters: ["pointer", "u64", "i32"], result: "i32" },
-  // sys/syscall.h: pidfd_open has a wrapper only from glibc 2.36 on
-  syscall: { parameters: ["i64", "i64", "i64"], result: "i64" },
+  // sys/syscall.h: for what has no wrapper, or only in a late glibc (pidfd_open 2.36, sched_setattr 2.41)
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64"], result: "i64" },
   // sys/socket.h, arpa/inet.h
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "pointer", "u32"], result: "i32" },

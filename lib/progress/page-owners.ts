@@ -8,7 +8,10 @@ interface Extent {
   readonly owners: Uint32Array;
 }
 
-/** Which live room each page and aux slot of a decode's pool belongs to, so that no other room's write is placed there. */
+/**
+ * Which live room each page and aux slot of a decode's pool belongs to, so that no other room's write is placed there.
+ * Lists may be long and other rooms wait: plain loops, which cost a tenth of iterators before they are compiled.
+ */
 export class PageOwners {
   readonly #pages: Uint32Array;
   readonly #aux: Uint32Array;
@@ -35,19 +38,21 @@ export class PageOwners {
 
   /** What of it a room that has not been released has already; undefined where all is free. */
   taken(pages: Int32Array, auxIndex: number): string | undefined {
-    const page = pages.find((each) => this.#pages[each] !== 0);
-    if (page !== undefined) return `page ${page}`;
+    const owners = this.#pages;
+    for (let i = 0; i < pages.length; i++) if (owners[pages[i]!] !== 0) return `page ${pages[i]}`;
     return this.#aux[auxIndex] ? `aux slot ${auxIndex}` : undefined;
   }
 
   assign(tag: RoomTag, pages: Int32Array, auxIndex: number): void {
-    for (const page of pages) this.#pages[page] = tag;
+    const owners = this.#pages;
+    for (let i = 0; i < pages.length; i++) owners[pages[i]!] = tag;
     this.#aux[auxIndex] = tag;
   }
 
   /** Only what still is the room's: another may own some of it by now. */
   unassign(tag: RoomTag, pages: Int32Array, auxIndex: number): void {
-    for (const page of pages) if (this.#pages[page] === tag) this.#pages[page] = 0;
+    const owners = this.#pages;
+    for (let i = 0; i < pages.length; i++) if (owners[pages[i]!] === tag) owners[pages[i]!] = 0;
     if (this.#aux[auxIndex] === tag) this.#aux[auxIndex] = 0;
   }
 

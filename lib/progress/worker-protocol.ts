@@ -18,6 +18,7 @@ export interface ManagerStart {
 export interface ProgressStart extends ManagerStart {
   readonly curve: ZmqCurve | undefined;
   readonly registryAddress: string | undefined;
+  readonly promptThreads: boolean;
   /** Names or module paths, best first. */
   readonly transports: readonly string[];
   readonly table: SharedArrayBuffer;

@@ -8,6 +8,7 @@ declare const self: Worker;
 import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqPoller } from "../../ffi/zmq/index.ts";
 import { RoomTable } from "../rooms/index.ts";
+import { runPromptly } from "../scheduling.ts";
 import { openTransports } from "../transports/index.ts";
 import type { TransportFactory } from "../transports/transport.ts";
 import { CommandRing } from "./command-ring.ts";
@@ -27,6 +28,7 @@ function post(report: ProgressReport): void {
 }
 
 async function start(start: ProgressStart): Promise<void> {
+  if (start.promptThreads) runPromptly();
   const control = new Int32Array(start.control);
   const table = RoomTable.over(start.table);
   const wake = EventFd.borrow(start.wakeFd);

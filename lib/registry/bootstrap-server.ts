@@ -12,6 +12,8 @@ export interface BootstrapServerOptions {
   /** CURVE secret key (Z85): clients must know the public one. */
   readonly serverSecretKey?: string | undefined;
   readonly startTimeoutMs?: number;
+  /** A short time slice for its thread, so that it runs as soon as it is woken. Default: true. */
+  readonly promptThreads?: boolean;
 }
 
 /** The registry of one prefill instance: a ROUTER socket in a thread of its own. See `Registry` for what it does. */
@@ -38,7 +40,7 @@ export class KVBootstrapServer implements AsyncDisposable {
     const wake = EventFd.create();
     const control = new Int32Array(new SharedArrayBuffer(RegistryControl.words * 4));
     const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-    const { token, serverSecretKey } = options;
+    const { token, serverSecretKey, promptThreads = true } = options;
     const start: RegistryStart = {
       host,
       port,
@@ -46,6 +48,7 @@ export class KVBootstrapServer implements AsyncDisposable {
       maxMembers,
       token,
       serverSecretKey,
+      promptThreads,
       wakeFd: wake.fd,
       control: control.buffer as SharedArrayBuffer,
     };

@@ -6,6 +6,7 @@ export interface RegistryStart {
   readonly maxMembers: number;
   readonly token: string | undefined;
   readonly serverSecretKey: string | undefined;
+  readonly promptThreads: boolean;
   readonly wakeFd: number;
   readonly control: SharedArrayBuffer;
 }

@@ -4,6 +4,7 @@ declare const self: Worker;
 import { EventFd } from "../../ffi/libc/index.ts";
 import { ZmqContext, ZmqError, ZmqPoller } from "../../ffi/zmq/index.ts";
 import { now } from "../clock.ts";
+import { runPromptly } from "../scheduling.ts";
 import { rehearseRegistry } from "./rehearsal.ts";
 import { RegistrySocket } from "./registry-socket.ts";
 import { RegistryControl, type RegistryReport, type RegistryStart } from "./worker-protocol.ts";
@@ -11,6 +12,7 @@ import { RegistryControl, type RegistryReport, type RegistryStart } from "./work
 self.addEventListener("message", (event: MessageEvent<RegistryStart>) => start(event.data), { once: true });
 
 function start(start: RegistryStart): void {
+  if (start.promptThreads) runPromptly();
   const control = new Int32Array(start.control);
   const context = ZmqContext.create();
   try {

@@ -1,7 +1,15 @@
 import { IovecArena, type Socket } from "../../../ffi/libc/index.ts";
 import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { Landing, RoomTag } from "../transport.ts";
-import { DataFlag, MAX_FRAME_BYTES, MAX_FRAME_RUNS, RUN_BYTES, SENDER_HEADER_BYTES, SenderFrame } from "./frames.ts";
+import {
+  DataFlag,
+  FrameError,
+  MAX_FRAME_BYTES,
+  MAX_FRAME_RUNS,
+  RUN_BYTES,
+  SENDER_HEADER_BYTES,
+  SenderFrame,
+} from "./frames.ts";
 
 /** What to do with the data of a room: `wrong` fails the pair. */
 export type Verdict = "place" | "discard" | "wrong";
@@ -13,11 +21,6 @@ export interface FrameReaderEvents {
   batchEnded(tag: RoomTag): void;
   roomEnded(tag: RoomTag, totalBytes: number): void;
   fenced(tag: RoomTag): void;
-}
-
-/** The peer broke the protocol. */
-export class FrameError extends Error {
-  override readonly name = "FrameError";
 }
 
 const SINK_BYTES = 256 * 1024;

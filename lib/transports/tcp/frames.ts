@@ -5,7 +5,7 @@ import { tokenSchema } from "../pairs/index.ts";
 export const GREETING_MAGIC = 0x3177766b;
 export const GREETING_HEADER_BYTES = 8;
 export const MAX_GREETING_BYTES = 2_048;
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export const helloSchema = z.strictObject({
   version: z.literal(PROTOCOL_VERSION),
@@ -41,13 +41,22 @@ export const DataFlag = {
 export const MAX_FRAME_BYTES = 1024 * 1024;
 export const MAX_FRAME_RUNS = 1_000;
 
-/** Receiver to sender, 16 bytes: type, tag (u32 each), count (u64). */
+/** Receiver to sender, 16 bytes: type, tag (u32 each), count (u64). A CARRY goes on with `count` bytes, padded to a multiple of 16. */
 export const ReceiverFrame = {
   /** Every byte of the oldest batch not yet acknowledged is in place, or was thrown away because its room is revoked. */
   WRITTEN: 1,
   REVOKE: 2,
+  /** A message between the managers, its frames packed. */
+  CARRY: 3,
 } as const;
 export const RECEIVER_FRAME_BYTES = 16;
+/** Longer messages, the pages of a room of some 250,000, go by the registry. */
+export const MAX_CARRIED_BYTES = 1024 * 1024;
+
+/** Bytes of a CARRY on the stream. */
+export function carryBytes(byteLength: number): number {
+  return RECEIVER_FRAME_BYTES * (1 + Math.ceil(byteLength / RECEIVER_FRAME_BYTES));
+}
 
 export const offerSchema = z.strictObject({
   host: z.string().min(1).max(255),
@@ -56,3 +65,8 @@ export const offerSchema = z.strictObject({
 });
 
 export const endpointSchema = z.strictObject({ nonce: tokenSchema });
+
+/** The peer broke the protocol. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}

@@ -1,10 +1,18 @@
 import { type TcpSocket, WOULD_BLOCK } from "../../../ffi/libc/index.ts";
 import { NativeBuffer } from "../../../ffi/runtime/index.ts";
 import type { KVTransferError } from "../../errors.ts";
-import { PairErrors, randomToken } from "../pairs/index.ts";
+import { carriedBytes, packFrames, PairErrors, randomToken } from "../pairs/index.ts";
 import type { InboundEnd, InboundEvents, RoomTag, TransportContext, TransportData, Watch } from "../transport.ts";
-import { FrameError, FrameReader, type Verdict } from "./frame-reader.ts";
-import { endpointSchema, type Hello, RECEIVER_FRAME_BYTES, ReceiverFrame } from "./frames.ts";
+import { FrameReader, type Verdict } from "./frame-reader.ts";
+import {
+  carryBytes,
+  endpointSchema,
+  FrameError,
+  type Hello,
+  MAX_CARRIED_BYTES,
+  RECEIVER_FRAME_BYTES,
+  ReceiverFrame,
+} from "./frames.ts";
 import { packGreeting } from "./greeting.ts";
 import { keepAliveOf, type TcpOptions } from "./options.ts";
 import { SendBuffer } from "./send-buffer.ts";
@@ -104,6 +112,17 @@ export class TcpInbound implements InboundEnd {
     this.#connectIfReady();
   }
 
+  carry(frames: readonly Uint8Array[]): boolean {
+    const byteLength = carriedBytes(frames);
+    if (!this.#connected || byteLength > MAX_CARRIED_BYTES) return false;
+    const packed = NativeBuffer.allocate(carryBytes(byteLength));
+    packed.u32[0] = ReceiverFrame.CARRY;
+    packed.setAddress(8, byteLength);
+    packFrames(frames, packed.bytes.subarray(RECEIVER_FRAME_BYTES));
+    this.#sendBytes(packed.bytes);
+    return true;
+  }
+
   expect(tag: RoomTag): void {
     this.#expected.add(tag);
   }
@@ -164,10 +183,14 @@ export class TcpInbound implements InboundEnd {
   }
 
   #send(type: number, tag: RoomTag): void {
-    if (this.#over) return;
     frame.u32[0] = type;
     frame.u32[1] = tag;
-    this.#outgoing.append(frame.bytes);
+    this.#sendBytes(frame.bytes);
+  }
+
+  #sendBytes(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#outgoing.append(bytes);
     this.#flush();
   }
 

@@ -1,6 +1,6 @@
 import { endpointText, TcpSocket } from "../../../ffi/libc/index.ts";
 import type { KVTransferError } from "../../errors.ts";
-import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue } from "../pairs/index.ts";
+import { PairErrors, type QueuedBatch, randomToken, RevokedRooms, RoomQueue, unpackFrames } from "../pairs/index.ts";
 import type {
   OutboundEnd,
   OutboundEvents,
@@ -13,7 +13,7 @@ import type {
 } from "../transport.ts";
 import { AckReader } from "./ack-reader.ts";
 import { FrameSender } from "./frame-sender.ts";
-import { offerSchema, PROTOCOL_VERSION, ReceiverFrame, SenderFrame, welcomeSchema } from "./frames.ts";
+import { FrameError, offerSchema, PROTOCOL_VERSION, ReceiverFrame, SenderFrame, welcomeSchema } from "./frames.ts";
 import { GreetingReader, packGreeting } from "./greeting.ts";
 import { keepAliveOf, type TcpOptions } from "./options.ts";
 import { UnackedBatches } from "./unacked-batches.ts";
@@ -130,7 +130,8 @@ export class TcpOutbound implements OutboundEnd {
       if ((readable || failed) && this.#state === "greeting") this.#receiveGreeting();
       if ((readable || failed) && this.#state === "connected") this.#receiveAcks();
     } catch (error) {
-      this.#lose(this.#errors.native("receive", error));
+      if (error instanceof FrameError) this.#lose(this.#errors.protocol("receive", error.message, { cause: error }));
+      else this.#lose(this.#errors.native("receive", error));
     }
   }
 
@@ -202,10 +203,26 @@ export class TcpOutbound implements OutboundEnd {
         this.#lose(this.#errors.lost("receive", "the peer has closed the connection"));
         return;
       }
-      if (frame.type === ReceiverFrame.WRITTEN) this.#onWritten();
-      else if (frame.type === ReceiverFrame.REVOKE) this.#onRevoke(frame.tag);
-      else throw this.#errors.protocol("receive", `unexpected frame of type ${frame.type}`);
+      switch (frame.type) {
+        case ReceiverFrame.WRITTEN:
+          this.#onWritten();
+          break;
+        case ReceiverFrame.REVOKE:
+          this.#onRevoke(frame.tag);
+          break;
+        case ReceiverFrame.CARRY:
+          this.#onCarried(frame.carried);
+          break;
+        default:
+          throw this.#errors.protocol("receive", `unexpected frame of type ${frame.type}`);
+      }
     }
+  }
+
+  #onCarried(packed: Uint8Array): void {
+    const frames = unpackFrames(packed);
+    if (!frames) throw this.#errors.protocol("receive", "a message that is none");
+    this.#setup.events.message?.(frames);
   }
 
   #onWritten(): void {

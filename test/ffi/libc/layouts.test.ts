@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as values from "../../../ffi/libc/constants.ts";
 import { CMSGHDR } from "../../../ffi/libc/control-message.ts";
 import { MSGHDR } from "../../../ffi/libc/message-header.ts";
+import { SCHED_ATTR } from "../../../ffi/libc/scheduling.ts";
 import { ADDRINFO, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_UN } from "../../../ffi/libc/socket-address.ts";
 
 const compiler = Bun.which("cc") ?? Bun.which("gcc");
@@ -76,6 +77,14 @@ const expected: Record<string, number> = {
   SCM_RIGHTS: values.SCM_RIGHTS,
   PR_SET_PTRACER: values.PR_SET_PTRACER,
   SYS_pidfd_open: values.SYS_PIDFD_OPEN,
+  SYS_sched_setattr: values.SYS_SCHED_SETATTR,
+  SYS_sched_getattr: values.SYS_SCHED_GETATTR,
+  SCHED_NORMAL: values.SCHED_OTHER,
+  PRIO_PROCESS: values.PRIO_PROCESS,
+  "offsetof(struct sched_attr, sched_policy)": SCHED_ATTR.policy,
+  "offsetof(struct sched_attr, sched_nice)": SCHED_ATTR.nice,
+  "offsetof(struct sched_attr, sched_runtime)": SCHED_ATTR.runtime,
+  SCHED_ATTR_SIZE_VER0: SCHED_ATTR.size,
   POLLIN: values.PollEvent.IN,
   POLLOUT: values.PollEvent.OUT,
   POLLERR: values.PollEvent.ERR,
@@ -88,7 +97,7 @@ test.skipIf(compiler === null)(
   `struct offsets and constants are the system headers' (${compiler ?? "no C compiler: skipped"})`,
   async () => {
     const headers =
-      "stddef stdio errno fcntl netdb poll unistd sys/mman sys/socket sys/un sys/uio sys/prctl sys/syscall netinet/in netinet/tcp";
+      "stddef stdio errno fcntl netdb poll unistd sys/mman sys/socket sys/un sys/uio sys/prctl sys/syscall sys/resource linux/sched linux/sched/types netinet/in netinet/tcp";
     const program = [
       "#define _GNU_SOURCE",
       ...headers.split(" ").map((header) => `#include <${header}.h>`),

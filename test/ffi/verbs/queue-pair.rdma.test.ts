@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { Mapping } from "../../../ffi/libc/index.ts";
 import {
   Access,
   type Context,
@@ -251,26 +250,17 @@ describeRdma("an address handle", () => {
   });
 });
 
-describeRdma("many cycles of creating and closing", () => {
-  /** Everything but the context, which the rounds share. */
-  function cycle(context: Context, memory: Mapping): void {
-    using domain = context.allocateProtectionDomain();
-    domain.registerMemory(memory);
-  }
-
-  test("leave no memory and no descriptors behind", async () => {
-    const { readdirSync } = await import("node:fs");
-    using context = Device.find().open();
-    const memory = Mapping.allocate(4096);
-    for (let round = 0; round < 500; round++) cycle(context, memory);
-    for (let round = 0; round < 20; round++) new Side(Device.find().open()).context.close();
-    Bun.gc(true);
-    const descriptors = readdirSync("/proc/self/fd").length;
-    const resident = process.memoryUsage.rss();
-    for (let round = 0; round < 10_000; round++) cycle(context, memory);
-    for (let round = 0; round < 100; round++) new Side(Device.find().open(), { events: true }).context.close();
-    Bun.gc(true);
-    expect(readdirSync("/proc/self/fd").length).toBe(descriptors);
-    expect(process.memoryUsage.rss() - resident).toBeLessThan(8 * 1024 * 1024);
-  }, 60_000);
+describeRdma("10,000 cycles of creating and closing", () => {
+  test("leave no memory, no objects and no descriptors behind", async () => {
+    const child = Bun.spawn([process.execPath, `${import.meta.dir}/support/cycles.ts`, "11", "1000"]);
+    const [output, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
+    expect(code).toBe(0);
+    const blocks = output.trimEnd().split("\n");
+    expect(blocks).toHaveLength(11);
+    const [first, last] = [JSON.parse(blocks[0]!), JSON.parse(blocks.at(-1)!)];
+    expect(last.descriptors).toBe(first.descriptors);
+    expect(last.objectCount).toBeLessThan(first.objectCount + 2_000);
+    expect(last.heapOfC).toBeLessThan(first.heapOfC + 256);
+    expect(last.resident).toBeLessThan(first.resident + 16 * 1024 * 1024);
+  }, 120_000);
 });

@@ -114,6 +114,27 @@ describe.each(transportNames)("%s", (name) => {
     source.close();
   });
 
+  test("messages reach the sender by the pair's own way, in order, between rooms; those that are too long do not", () => {
+    using pair = new TestPair(name).connect();
+    const random = new Random(3);
+    const messages = Array.from({ length: 500 }, (_, index) => [
+      Uint8Array.of(index & 0xff),
+      Uint8Array.from({ length: random.below(index % 50 === 0 ? 60_000 : 900) }, () => random.below(256)),
+      new Uint8Array(0),
+    ]);
+    for (const [tag, frames] of messages.entries()) {
+      pair.inbound.expect(tag);
+      pair.outbound.write({ tag, plan: emptyPlan, last: { aux: emptyPlan, totalBytes: 0 } });
+      expect(pair.inbound.carry!(frames)).toBe(true);
+      if (tag % 7 === 0) pair.turn();
+    }
+    expect(pair.inbound.carry!([new Uint8Array(2 * 1024 * KiB)])).toBe(false);
+    pair.until(
+      () => pair.outboundLog.messages.length === messages.length && pair.inboundLog.arrivals.length === messages.length,
+    );
+    expect(pair.outboundLog.messages).toEqual(messages);
+  });
+
   test("a revoked room gets no byte after its fence, chunks that come later fail, other rooms go on", () => {
     const bytes = 32 * 1024 * KiB;
     const { mapping: source } = makePool(bytes, { shared: false });

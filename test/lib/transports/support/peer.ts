@@ -24,7 +24,7 @@ export type PeerCommand =
 
 const [role, name, drop] = process.argv.slice(2);
 if (role !== "prefill" && role !== "decode") throw new Error(`expected prefill or decode, not ${role}`);
-if (drop === "drop" && Number(libc.syscall(SYS_SETUID, NOBODY, 0)) !== 0) throw new Error("setuid failed");
+if (drop === "drop" && Number(libc.syscall(SYS_SETUID, NOBODY, 0, 0, 0)) !== 0) throw new Error("setuid failed");
 
 const say = (value: object): void => void writeSync(1, `${JSON.stringify(value)}\n`);
 const reactor = new PollReactor();
