@@ -1,6 +1,6 @@
 import { parseArgs } from "../../lib/args.ts";
 import { planPages } from "../../lib/planner/index.ts";
-import { FIRST_BYTES } from "../../lib/progress/room-writer.ts";
+import { FIRST_BYTES } from "../../lib/progress/batches.ts";
 import { PlanCursor } from "../../lib/transports/pairs/index.ts";
 import { verbsOptionsSchema } from "../../lib/transports/verbs/options.ts";
 import { LAYERS, Pool } from "./pool.ts";

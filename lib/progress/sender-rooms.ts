@@ -8,7 +8,7 @@ import type { EarlyRooms } from "./early-rooms.ts";
 import type { OutboundPair } from "./outbound-pair.ts";
 import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 import { giveUp, RoomBook } from "./room-book.ts";
-import { RoomWriter } from "./room-writer.ts";
+import { Batches } from "./batches.ts";
 
 /** The rooms of a prefill's engine: each is written as its pages are given and its destinations are known. */
 export class SenderRooms {
@@ -17,7 +17,7 @@ export class SenderRooms {
   readonly #early: EarlyRooms;
   readonly #failed: (destination: Destination, error: KVTransferError) => void;
   readonly #byNumber = new Map<number, SenderRoom>();
-  readonly #writer: RoomWriter;
+  readonly #batches: Batches;
 
   /** `failed` is told of each decode rank of a room that has failed. */
   constructor(
@@ -29,7 +29,7 @@ export class SenderRooms {
     this.#early = early;
     this.#failed = failed;
     this.book = new RoomBook(dependencies.table, dependencies.now);
-    this.#writer = new RoomWriter(dependencies);
+    this.#batches = new Batches(dependencies);
   }
 
   /** The live room of that number. */
@@ -91,7 +91,7 @@ export class SenderRooms {
   }
 
   written(batch: WriteBatch): void {
-    const flight = this.#writer.land(batch);
+    const flight = this.#batches.land(batch);
     if (!flight) return;
     const { room, destination } = flight;
     destination.bytes += batch.plan.bytes + (batch.last?.aux.bytes ?? 0);
@@ -101,7 +101,7 @@ export class SenderRooms {
   }
 
   unwritten(batch: WriteBatch, error: KVTransferError): void {
-    const flight = this.#writer.land(batch);
+    const flight = this.#batches.land(batch);
     if (!flight) return;
     this.fail(flight.room, error);
     this.#releaseIfLanded(flight.room);
@@ -113,7 +113,7 @@ export class SenderRooms {
       if (!destination) continue;
       this.fail(room, error);
       // The end is closed: it writes nothing more, and reports nothing more either.
-      for (const batch of destination.inFlight) this.#writer.land(batch);
+      for (const batch of destination.inFlight) this.#batches.land(batch);
       this.#releaseIfLanded(room);
     }
   }
@@ -139,7 +139,7 @@ export class SenderRooms {
       room.deadlineAt = now() + timeouts.transferMs;
     }
     try {
-      for (const destination of room.destinations.values()) this.#writer.pump(room, room.source, destination);
+      for (const destination of room.destinations.values()) this.#batches.pump(room, room.source, destination);
     } catch (error) {
       // A plan that cannot be made: the two sides disagree on layouts or page numbers.
       const details = { step: "plan", peer: first.pair.peer, cause: error };

@@ -19,7 +19,7 @@ interface Flight {
 }
 
 /** Turns a room's pages into batches of writes, a few at a time, and knows which batches are under way. */
-export class RoomWriter {
+export class Batches {
   readonly #layout: KVLayout;
   readonly #now: () => number;
   readonly #firstPages: number;
