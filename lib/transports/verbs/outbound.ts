@@ -16,12 +16,6 @@ import { RoomWriter } from "./room-writer.ts";
 import { NOTHING } from "./send-queue.ts";
 import type { WriteSink } from "./write-sink.ts";
 
-/**
- * Turns of a step, however long they take: where the processor is slow, it would otherwise come back to the device with one
- * turn at a time, and the device would wait for each.
- */
-const LEAST_TURNS = 4;
-
 export interface OutboundSetup {
   readonly errors: PairErrors;
   readonly events: OutboundEvents;
@@ -108,10 +102,10 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     for (const lane of this.#lanes.open) if (areOfRooms || lane.sends.pending > 0) busy = lane.poll() || busy;
     if (this.#lanes.live.length > 1) this.#dropCrawling();
     this.#retell();
-    for (let turn = 0; this.#confirmed && this.#state === "connected"; turn++) {
+    while (this.#confirmed && this.#state === "connected") {
       const queued = this.#writer.queue.current;
       if (!queued) break;
-      if (turn >= LEAST_TURNS && this.#setup.now() >= until) {
+      if (this.#setup.now() >= until) {
         busy = true;
         break;
       }
