@@ -41,7 +41,7 @@ export const managerOptionsSchema = z.strictObject({
   instance: z.string().min(1).max(64).optional(),
   /**
    * Linux: short time slices for the threads that a room's messages wake, the engine's (who calls `create`) among them,
-   * and the lowest priority for the process's JIT compilers. false leaves all threads as they are.
+   * and a low priority for the process's JIT compilers. false leaves all threads as they are.
    */
   promptThreads: z.boolean().default(true),
   maxRooms: z.int().positive().default(4_096),

@@ -20,15 +20,14 @@ export class PostedLists {
   requests = 0;
   bytes = 0;
   landedBytes = 0;
-  /** Of the open list. */
-  openBytes = 0;
   #posted: PostedList[] = [];
   #posters: Poster[] = [];
+  #openBytes = 0;
 
   /** Counts a request that was added to the open list. */
   add(poster: Poster, byteLength: number): void {
     this.bytes += byteLength;
-    this.openBytes += byteLength;
+    this.#openBytes += byteLength;
     if (this.#posters.at(-1) === poster) return;
     this.#posters.push(poster);
     poster.pending++;
@@ -36,10 +35,10 @@ export class PostedLists {
 
   /** The open list has been posted. */
   post(requests: number): void {
-    this.#posted.push({ requests, bytes: this.openBytes, posters: this.#posters });
+    this.#posted.push({ requests, bytes: this.#openBytes, posters: this.#posters });
     this.requests += requests;
     this.#posters = [];
-    this.openBytes = 0;
+    this.#openBytes = 0;
   }
 
   /** The oldest list has landed. */
@@ -58,7 +57,7 @@ export class PostedLists {
     const left = [...this.#posted.flatMap(({ posters }) => posters), ...this.#posters];
     this.#posted = [];
     this.#posters = [];
-    this.requests = this.bytes = this.openBytes = 0;
+    this.requests = this.bytes = this.#openBytes = 0;
     return left;
   }
 }

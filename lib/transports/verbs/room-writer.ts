@@ -28,6 +28,7 @@ export class RoomWriter {
   readonly #setup: RoomWriterSetup;
   readonly #flights = new Map<WriteBatch, Flight>();
   readonly #sinks = new WeakMap<Lane, WriteSink>();
+  #nextLane = 0;
 
   constructor(setup: RoomWriterSetup) {
     this.#setup = setup;
@@ -141,16 +142,22 @@ export class RoomWriter {
     return true;
   }
 
-  /** The lane with the least under way, if it takes a whole turn: faster ones are given more. */
+  /**
+   * The lane with the least under way, if it takes a whole turn: faster ones are given more. Of lanes with nothing under
+   * way, as a slow processor finds them, each has its turn.
+   */
   #freeLane(tag: RoomTag): Lane | undefined {
     const { lanes, turnBytes, keys } = this.#setup;
+    const live = lanes.live.length > 1 ? [...lanes.live] : lanes.live;
     let best: Lane | undefined;
-    for (const lane of lanes.live.length > 1 ? [...lanes.live] : lanes.live) {
-      if (lane.sends.isDue) lane.flush();
+    for (let place = 0; place < live.length; place++) {
+      const lane = live[(this.#nextLane + place) % live.length]!;
+      if (lane.sends.free < 1) lane.flush();
       if (lane.over || lane.sends.free < 1 || lane.sends.freeBytes < turnBytes) continue;
       if (!keys.of(lane, tag)) continue;
       if (!best || lane.sends.freeBytes > best.sends.freeBytes) best = lane;
     }
+    if (best) this.#nextLane = live.indexOf(best) + 1;
     return best;
   }
 

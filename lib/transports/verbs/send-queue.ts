@@ -6,8 +6,6 @@ import { PostedLists, type Poster } from "./posted-lists.ts";
 
 /** Requests in one native call; the last of them reports for all. */
 export const LIST_REQUESTS = 64;
-/** A full window is as many lists at least: while one of them is reported and made anew, the device has the others. */
-const WINDOW_LISTS = 8;
 /** Of the send queue, so that one full of data can still say something. */
 const MESSAGE_REQUESTS = 8;
 /** Ids of send requests are below; those of receives begin here: after an error the id is all that is known. */
@@ -53,11 +51,6 @@ export class SendQueue {
   get free(): number {
     const { count, capacity } = this.#list;
     return Math.min(capacity - count, this.#options.depth - MESSAGE_REQUESTS - this.#posted.requests - count);
-  }
-
-  /** Whether the list that is being made should go out before more is added. */
-  get isDue(): boolean {
-    return this.free < 1 || this.#posted.openBytes * WINDOW_LISTS >= this.#options.windowBytes;
   }
 
   /** As {@link free}, for messages and what goes with them. */
