@@ -2,8 +2,8 @@ import { LibcError, listThreads, setNice, setTimeSlice } from "../ffi/libc/index
 
 /** The shortest that the kernel takes. */
 const SLICE_NS = 100_000;
-/** A tenth of a processor that others want all of: with less, code on a machine that is always busy would never be compiled. */
-const COMPILER_NICE = 10;
+/** A thirtieth of a processor that others want all of: with the least, code on a machine that is always busy is never compiled. */
+const COMPILER_NICE = 15;
 /** JavaScriptCore's compilers, as its threads are named. */
 const COMPILER = /^(JITWorker|JSCWarmUp)/;
 
