@@ -17,7 +17,9 @@ const transports = process.argv.length > 2 ? process.argv.slice(2) : ["shm", "cm
 
 async function firstRoom(transport: string): Promise<number> {
   const child = Bun.spawn([process.execPath, `${import.meta.dir}/rooms/first.ts`, transport]);
-  return Number(await new Response(child.stdout).text());
+  const [printed, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
+  if (code !== 0) throw new Error(`the first room over ${transport} was not measured: exit code ${code}`);
+  return Number(printed);
 }
 
 interface Measured {

@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { listThreads, setNice, setTimeSlice, timeSlice } from "../../../ffi/libc/index.ts";
-
-/** Field 19 of proc_pid_stat(5); the name before it may have spaces. */
-function niceOf(threadId: number): number {
-  const stat = readFileSync(`/proc/self/task/${threadId}/stat`, "utf8");
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
-}
+import { niceOf } from "./nice.ts";
 
 test("threads are listed by id and name, the first among them", () => {
   const threads = listThreads();
