@@ -87,7 +87,7 @@ export class Batches {
     const { tag, auxIndex: destinationIndex } = destination.room;
     let batch: WriteBatch = { tag, plan };
     if (auxIndex !== undefined) {
-      const aux = destination.sendsAux
+      const aux = destination.pair.sendsAux
         ? planAux({ ...this.#sides(destination.pair, end), sourceIndex: auxIndex, destinationIndex })
         : emptyPlan;
       destination.lastQueued = true;

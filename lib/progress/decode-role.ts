@@ -226,7 +226,7 @@ export class DecodeRole implements PrefillPeersEvents {
       // Telling one may show that it is gone, and the room with it: then nobody else must be told where to write.
       if (room.ended) return;
       const header = { pair: pair.id, room: room.room, tag, auxIndex, decodePrefixTokens, dummy, infos };
-      pair.tell("room", header, pages);
+      pair.announce(header, pages);
     }
     table.advance(room.ref, KVPoll.Transferring);
   }

@@ -1,5 +1,4 @@
 import { KVTransferError } from "../errors.ts";
-import { decodeRanksOf, type KVLayout } from "../planner/index.ts";
 import type { RelayedHeaders } from "../protocol/index.ts";
 import type { OutboundPair } from "./outbound-pair.ts";
 import type { Destination, EarlyRoom } from "./prefill-rooms.ts";
@@ -15,7 +14,6 @@ export interface Announcement {
 }
 
 export interface EarlyRoomsOptions {
-  readonly layout: KVLayout;
   /** How many may wait. */
   readonly capacity: number;
   /** For how long each may wait, in milliseconds. */
@@ -55,9 +53,8 @@ export class EarlyRooms {
       throw new KVTransferError("REJECTED", `room ${header.room} is live already`, details);
     }
     pair.rooms++;
-    const sendsAux = this.#sendsAux(pair);
     const nothing = { planned: 0, bytes: 0, lastQueued: false, done: false };
-    destinations.set(pair, { pair, room: header, pages, sendsAux, inFlight: new Set(), ...nothing });
+    destinations.set(pair, { pair, room: header, pages, inFlight: new Set(), ...nothing });
   }
 
   /** Why nobody will ask for the room any more, if that is known already. */
@@ -117,13 +114,5 @@ export class EarlyRooms {
     const destinations: Destinations = new Map();
     this.#rooms.set(room, { destinations, deadlineAt: now() + waitMs });
     return destinations;
-  }
-
-  /** Whether this rank sends that decode rank the aux slot; another pipeline stage may do it. */
-  #sendsAux(pair: OutboundPair): boolean {
-    const { layout } = this.#options;
-    const { attention, totalKvHeads } = layout;
-    const { links } = decodeRanksOf({ prefill: layout, decode: pair.member.layout, attention, totalKvHeads }, layout);
-    return links.some((link) => link.aux);
   }
 }

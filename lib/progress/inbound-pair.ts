@@ -1,5 +1,12 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import { encodeDirect, encodeRelayed, type Member, type RelayedHeaders } from "../protocol/index.ts";
+import {
+  encodeDirect,
+  encodeDirectRoom,
+  encodeRelayed,
+  type Frames,
+  type Member,
+  type RelayedHeaders,
+} from "../protocol/index.ts";
 import type { InboundEnd, RoomTag } from "../transports/transport.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
 import type { RegistryLink } from "./registry-link.ts";
@@ -110,11 +117,16 @@ export class InboundPair {
     this.#sayReady();
   }
 
-  /** Sends a message by the pair's own way, where it has one, else by the registry. */
-  tell<K extends keyof RelayedHeaders>(type: K, header: RelayedHeaders[K], pages?: Int32Array<ArrayBuffer>): void {
-    const end = this.#state === "ready" ? this.#end : undefined;
-    if (end?.carry?.(encodeDirect(type, this.#self, header, pages))) return;
-    this.link.send(encodeRelayed(type, this.member.id, header, pages));
+  /** Tells prefill where a room's pages are, by the pair's own way, where it has one, else by the registry. */
+  announce(header: RelayedHeaders["room"], pages: Int32Array<ArrayBuffer>): void {
+    if (this.#carry(() => encodeDirectRoom(header, pages))) return;
+    this.link.send(encodeRelayed("room", this.member.id, header, pages));
+  }
+
+  /** The same for what else is said. */
+  tell<K extends "ready" | "abort">(type: K, header: RelayedHeaders[K]): void {
+    if (this.#carry(() => encodeDirect(type, this.#self, header))) return;
+    this.link.send(encodeRelayed(type, this.member.id, header));
   }
 
   expect(tag: RoomTag): void {
@@ -144,6 +156,11 @@ export class InboundPair {
     return this.transport === undefined ? undefined : this.#ends.get(this.transport);
   }
 
+  #carry(frames: () => Frames): boolean {
+    const end = this.#state === "ready" ? this.#end : undefined;
+    return end?.carry?.(frames()) ?? false;
+  }
+
   #drop(name: string, end: InboundEnd): void {
     this.#ends.delete(name);
     end.close();
@@ -158,7 +175,7 @@ export class InboundPair {
   #sayReady(): void {
     if (this.#state !== "accepted" || !this.#connected.has(this.transport!)) return;
     this.#state = "ready";
-    this.link.send(encodeRelayed("ready", this.member.id, { pair: this.id }));
+    this.tell("ready", { pair: this.id });
     this.#events.ready(this);
   }
 

@@ -1,5 +1,6 @@
 import { asTransferError, KVTransferError } from "../errors.ts";
-import { encodeRelayed, type Frames, type Member, parseHeard, type RelayedHeaders } from "../protocol/index.ts";
+import { decodeRanksOf, type KVLayout } from "../planner/index.ts";
+import { encodeRelayed, type Frames, type Member, parseDirect, type RelayedHeaders } from "../protocol/index.ts";
 import type { OutboundEnd, WriteBatch } from "../transports/transport.ts";
 import type { ProgressDependencies } from "./dependencies.ts";
 import type { LinkMessage, RegistryLink } from "./registry-link.ts";
@@ -23,6 +24,7 @@ export class OutboundPair {
   readonly notes: string[] = [];
   #state: "dialling" | "accepted" | "ready" | "closed" = "dialling";
   #end: OutboundEnd | undefined;
+  #sendsAux: boolean | undefined;
   /** Guards against events of an end that was given up. */
   #attempt = 0;
   readonly #offers: RelayedHeaders["connect"]["offers"];
@@ -61,6 +63,11 @@ export class OutboundPair {
   /** The end that batches are written to, once ready. */
   get end(): OutboundEnd | undefined {
     return this.#state === "ready" ? this.#end : undefined;
+  }
+
+  /** Whether this rank sends that decode rank the aux slot; another pipeline stage may do it. */
+  get sendsAux(): boolean {
+    return (this.#sendsAux ??= sendsAux(this.#dependencies.self.layout, this.member.layout));
   }
 
   /** Tries the next offer, until one connects or none is left. */
@@ -131,11 +138,11 @@ export class OutboundPair {
     this.#link.send(encodeRelayed("accept", this.member.id, header));
   }
 
-  /** Decode speaks by the pair only once its end is connected: that is its `ready`, which may come later by the registry. */
+  /** Decode speaks by the pair only once its end is connected: so its first word is its `ready`, whichever it is. */
   #hear(frames: Frames): void {
     this.confirm();
-    const message = parseHeard(frames);
-    if (message && "from" in message && message.from === this.member.id) this.#events.heard(this, message);
+    const message = parseDirect(frames, { pair: this.id, from: this.member.id });
+    if (message) this.#events.heard(this, message);
   }
 
   #onLost(error: KVTransferError): void {
@@ -158,4 +165,10 @@ export class OutboundPair {
       step: "connect",
     });
   }
+}
+
+function sendsAux(prefill: KVLayout, decode: KVLayout): boolean {
+  const { attention, totalKvHeads } = prefill;
+  const { links } = decodeRanksOf({ prefill, decode, attention, totalKvHeads }, prefill);
+  return links.some((link) => link.aux);
 }

@@ -39,7 +39,6 @@ export class PrefillRole implements OutboundPairEvents {
     const tellFailed = ({ pair, room }: Destination, error: KVTransferError): void =>
       this.#tellFailed(pair.member.id, room, error);
     this.#early = new EarlyRooms({
-      layout: dependencies.self.layout,
       now: dependencies.now,
       capacity: dependencies.table.capacity,
       waitMs: dependencies.timeouts.bootstrapMs,
@@ -135,6 +134,8 @@ export class PrefillRole implements OutboundPairEvents {
   #announced({ from, header, pages }: FromDecode<"room">): void {
     const room = this.#rooms.get(header.room);
     const pair = this.#peers.get(header.pair);
+    // Its `ready` may be slower, by another way.
+    if (pair?.member.id === from) pair.confirm();
     try {
       if (!pair?.ready || pair.member.id !== from) {
         const message = "prefill does not know this pair; it may have been restarted";

@@ -24,8 +24,6 @@ export interface Destination {
   readonly pair: OutboundPair;
   readonly room: RelayedHeaders["room"];
   readonly pages: Int32Array<ArrayBuffer>;
-  /** This rank sends the aux slot (another pipeline stage may do it). */
-  readonly sendsAux: boolean;
   /** How many pages are in batches already, and in how many batches that have not ended. */
   planned: number;
   readonly inFlight: Set<WriteBatch>;

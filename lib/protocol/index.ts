@@ -1,9 +1,9 @@
 export { type AnswerHeaders, type Member, RegistryErrorCode, type RelayedHeaders } from "./headers.ts";
+export { encodeDirect, encodeDirectRoom, parseDirect } from "./direct.ts";
 export {
   decodeHeard,
   decodeRequest,
   encodeAnswer,
-  encodeDirect,
   encodeRelayed,
   encodeRequest,
   type Frame,

@@ -15,21 +15,24 @@ import {
   shortText,
 } from "./headers.ts";
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** Of one frame between a registry and its members; libzmq drops who sends a longer one. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+/** What one manager of a pair says to the other. */
+export type Relayed = {
+  [K in keyof RelayedHeaders]: {
+    readonly type: K;
+    readonly from: string;
+    readonly header: RelayedHeaders[K];
+    readonly pages: Int32Array<ArrayBuffer>;
+  };
+}[keyof RelayedHeaders];
 
 /** What a manager hears from a registry. */
 export type Heard =
   | { [K in keyof AnswerHeaders]: { readonly type: K; readonly header: AnswerHeaders[K] } }[keyof AnswerHeaders]
-  | {
-      [K in keyof RelayedHeaders]: {
-        readonly type: K;
-        readonly from: string;
-        readonly header: RelayedHeaders[K];
-        readonly pages: Int32Array<ArrayBuffer>;
-      };
-    }[keyof RelayedHeaders];
+  | Relayed;
 
 export type Frame = Uint8Array<ArrayBuffer>;
 export type Frames = readonly Frame[];
@@ -44,18 +47,27 @@ const typeFrames = new Map(
   ]),
 );
 
-function frames(type: string, header: object, pages?: Int32Array<ArrayBuffer>): Frame[] {
-  const out = [typeFrames.get(type)!, encoder.encode(JSON.stringify({ v: PROTOCOL_VERSION, ...header }))];
-  if (pages) out.push(new Uint8Array(pages.buffer, pages.byteOffset, pages.byteLength));
+/** The first frame of a message of that type. */
+export function typeFrame(type: string): Frame {
+  return typeFrames.get(type)!;
+}
+
+export function pagesFrame(pages: Int32Array<ArrayBuffer>): Frame {
+  return new Uint8Array(pages.buffer, pages.byteOffset, pages.byteLength);
+}
+
+export function encodeFrames(type: string, header: object, pages?: Int32Array<ArrayBuffer>): Frame[] {
+  const out = [typeFrame(type), encoder.encode(JSON.stringify({ v: PROTOCOL_VERSION, ...header }))];
+  if (pages) out.push(pagesFrame(pages));
   return out;
 }
 
 export function encodeRequest<K extends keyof RequestHeaders>(type: K, header: RequestHeaders[K]): Frame[] {
-  return frames(type, header);
+  return encodeFrames(type, header);
 }
 
 export function encodeAnswer<K extends keyof AnswerHeaders>(type: K, header: AnswerHeaders[K]): Frame[] {
-  return frames(type, header);
+  return encodeFrames(type, header);
 }
 
 export function encodeRelayed<K extends keyof RelayedHeaders>(
@@ -64,17 +76,7 @@ export function encodeRelayed<K extends keyof RelayedHeaders>(
   header: RelayedHeaders[K],
   pages?: Int32Array<ArrayBuffer>,
 ): Frame[] {
-  return frames(type, { to, ...header }, pages);
-}
-
-/** The same message as the peer hears it: for the way that does not lead through the registry. */
-export function encodeDirect<K extends keyof RelayedHeaders>(
-  type: K,
-  from: string,
-  header: RelayedHeaders[K],
-  pages?: Int32Array<ArrayBuffer>,
-): Frame[] {
-  return frames(type, { from, ...header }, pages);
+  return encodeFrames(type, { to, ...header }, pages);
 }
 
 /** A frame that is not what the protocol says. */
@@ -147,7 +149,7 @@ export function decodeRequest(message: Frames): RegistryRequest {
     inner: type,
     to: header.to,
     subject: { ...("room" in body ? { room: body.room } : {}), ...("pair" in body ? { pair: body.pair } : {}) },
-    forward: (from) => [...frames(type, { from, ...body }), ...(pages ? [pages] : [])],
+    forward: (from) => [...encodeFrames(type, { from, ...body }), ...(pages ? [pages] : [])],
   };
 }
 
@@ -170,7 +172,7 @@ export function decodeHeard(message: Frames): Heard {
   } as Heard;
 }
 
-function decodePages(frame: Frame | undefined): Int32Array<ArrayBuffer> {
+export function decodePages(frame: Frame | undefined): Int32Array<ArrayBuffer> {
   if (!frame) return new Int32Array(0);
   if (frame.byteLength % 4 !== 0) {
     throw new FrameError("BAD_FRAME", `page indices are i32: ${frame.byteLength} bytes are no multiple of 4`);

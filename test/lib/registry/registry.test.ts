@@ -8,6 +8,7 @@ import {
   type Frames,
   type Heard,
   type Member,
+  PROTOCOL_VERSION,
 } from "../../../lib/protocol/index.ts";
 import { Registry } from "../../../lib/registry/registry.ts";
 
@@ -145,27 +146,40 @@ describe("Registry", () => {
   test.each([
     ["no frame", [], "BAD_FRAME"],
     ["one frame", [utf8("heartbeat")], "BAD_FRAME"],
-    ["four frames", [utf8("room"), head({ v: 1 }), utf8(""), utf8("")], "BAD_FRAME"],
+    ["four frames", [utf8("room"), head({ v: PROTOCOL_VERSION }), utf8(""), utf8("")], "BAD_FRAME"],
     ["no JSON", [utf8("heartbeat"), utf8("{")], "BAD_FRAME"],
-    ["no UTF-8", [Uint8Array.of(0xff), head({ v: 1 })], "BAD_FRAME"],
+    ["no UTF-8", [Uint8Array.of(0xff), head({ v: PROTOCOL_VERSION })], "BAD_FRAME"],
     ["a list", [utf8("heartbeat"), head([1])], "BAD_FRAME"],
-    ["another version", [utf8("heartbeat"), head({ v: 2 })], "BAD_VERSION"],
-    ["an unknown type", [utf8("query_room"), head({ v: 1 })], "UNKNOWN_TYPE"],
-    ["a name of Object's", [utf8("constructor"), head({ v: 1 })], "UNKNOWN_TYPE"],
-    ["a member without layout", [utf8("register"), head({ v: 1, member: { id: "x" } })], "BAD_FRAME"],
-    ["a message to nobody", [utf8("ready"), head({ v: 1, pair: "x" })], "BAD_FRAME"],
+    ["another version", [utf8("heartbeat"), head({ v: PROTOCOL_VERSION + 1 })], "BAD_VERSION"],
+    ["an unknown type", [utf8("query_room"), head({ v: PROTOCOL_VERSION })], "UNKNOWN_TYPE"],
+    ["a name of Object's", [utf8("constructor"), head({ v: PROTOCOL_VERSION })], "UNKNOWN_TYPE"],
+    ["a member without layout", [utf8("register"), head({ v: PROTOCOL_VERSION, member: { id: "x" } })], "BAD_FRAME"],
+    ["a message to nobody", [utf8("ready"), head({ v: PROTOCOL_VERSION, pair: "x" })], "BAD_FRAME"],
     [
       "page indices of 3 bytes",
       [
         utf8("room"),
-        head({ v: 1, to: "P", pair: "x", room: 1, tag: 1, auxIndex: 0, decodePrefixTokens: 0, dummy: false, infos: 1 }),
+        head({
+          v: PROTOCOL_VERSION,
+          to: "P",
+          pair: "x",
+          room: 1,
+          tag: 1,
+          auxIndex: 0,
+          decodePrefixTokens: 0,
+          dummy: false,
+          infos: 1,
+        }),
         utf8("abc"),
       ],
       "BAD_FRAME",
     ],
     [
       "a room beyond 2^53",
-      [utf8("abort"), head({ v: 1, to: "P", room: 2 ** 60, tag: 1, error: { code: "ABORTED", message: "" } })],
+      [
+        utf8("abort"),
+        head({ v: PROTOCOL_VERSION, to: "P", room: 2 ** 60, tag: 1, error: { code: "ABORTED", message: "" } }),
+      ],
       "BAD_FRAME",
     ],
   ] as [string, Frames, string][])("%s is answered with an error and changes nothing", (_, frames, code) => {
