@@ -23,12 +23,14 @@ export interface ReceiverInitOptions {
  */
 export class KVReceiver extends RoomHandle {
   readonly #capacity: PoolCapacity;
+  readonly #repeats: RepeatFinder;
   #initialized = false;
 
   /** Use `manager.createReceiver`. */
-  constructor(owner: RoomOwner, ref: SlotRef, options: ReceiverOptions, capacity: PoolCapacity) {
+  constructor(owner: RoomOwner, ref: SlotRef, options: ReceiverOptions, capacity: PoolCapacity, repeats: RepeatFinder) {
     super(owner, options.room, ref);
     this.#capacity = capacity;
+    this.#repeats = repeats;
     owner.submit({ op: "open-receiver", ref, room: options.room, bootstrapAddr: options.bootstrapAddr });
   }
 
@@ -47,7 +49,7 @@ export class KVReceiver extends RoomHandle {
       throw new KVUserError("BAD_ARGUMENT", `init: prefillDpRank must be 0 or more, not ${prefillDpRank}`, { room });
     }
     const checked = pageIndices("init", pages, this.#capacity.pages, room);
-    const twice = findRepeated(checked, this.#capacity.pages);
+    const twice = this.#repeats.find(checked);
     if (twice !== undefined) throw new KVUserError("BAD_ARGUMENT", `init: page ${twice} is named twice`, { room });
     slotIndex("init", auxIndex, this.#capacity.auxSlots, room);
     this.#initialized = true;
@@ -62,13 +64,21 @@ export class KVReceiver extends RoomHandle {
   }
 }
 
-/** Scratch, grown to the largest pool seen; all zero between calls, which keeps a call's cost at its own pages. */
-let seen = new Uint8Array(0);
+/** Finds what a list of page indices names twice, at the cost of the list, not of the pool. */
+export class RepeatFinder {
+  /** All zero between calls. */
+  readonly #seen: Uint8Array;
 
-function findRepeated(pages: Int32Array, capacity: number): number | undefined {
-  if (seen.length < capacity) seen = new Uint8Array(capacity);
-  let at = 0;
-  while (at < pages.length && seen[pages[at]!] === 0) seen[pages[at++]!] = 1;
-  for (let i = 0; i < at; i++) seen[pages[i]!] = 0;
-  return pages[at];
+  /** `capacity` is the number of the pool's pages. */
+  constructor(capacity: number) {
+    this.#seen = new Uint8Array(capacity);
+  }
+
+  find(pages: Int32Array): number | undefined {
+    const seen = this.#seen;
+    let at = 0;
+    while (at < pages.length && seen[pages[at]!] === 0) seen[pages[at++]!] = 1;
+    for (let i = 0; i < at; i++) seen[pages[i]!] = 0;
+    return pages[at];
+  }
 }

@@ -3,7 +3,7 @@ import { KVTransferError, KVUserError } from "./errors.ts";
 import { type KVLayout, type PoolCapacity, poolCapacity } from "./planner/index.ts";
 import type { Command } from "./progress/command.ts";
 import type { ProgressFigures, ProgressHost } from "./progress/host.ts";
-import { KVReceiver, type ReceiverOptions } from "./receiver.ts";
+import { KVReceiver, type ReceiverOptions, RepeatFinder } from "./receiver.ts";
 import type { RoomHandle, RoomOwner } from "./room-handle.ts";
 import type { RoomTable, SlotRef } from "./rooms/index.ts";
 import { KVSender, type SenderOptions } from "./sender.ts";
@@ -23,6 +23,7 @@ export class RoomFactory implements AsyncDisposable {
   readonly #table: RoomTable;
   readonly #host: ProgressHost;
   readonly #capacity: PoolCapacity;
+  readonly #repeats: RepeatFinder;
   readonly #now: () => number;
   readonly #rooms = new Map<number, RoomHandle>();
   readonly #owner: RoomOwner;
@@ -34,6 +35,7 @@ export class RoomFactory implements AsyncDisposable {
     this.#host = parts.host;
     this.#now = parts.now ?? now;
     this.#capacity = poolCapacity(parts.layout);
+    this.#repeats = new RepeatFinder(this.#capacity.pages);
     this.#owner = {
       table: this.#table,
       transports: this.#host.transports,
@@ -68,7 +70,7 @@ export class RoomFactory implements AsyncDisposable {
   createReceiver(options: ReceiverOptions): KVReceiver {
     this.#assertRole("createReceiver", "decode");
     checkAddress(options.bootstrapAddr, options.room);
-    return this.#open(options.room, (ref) => new KVReceiver(this.#owner, ref, options, this.#capacity));
+    return this.#open(options.room, (ref) => new KVReceiver(this.#owner, ref, options, this.#capacity, this.#repeats));
   }
 
   /**

@@ -21,10 +21,11 @@ export class OutboundPair {
   /** Rooms that were announced for this pair and have not ended. */
   rooms = 0;
   transport: string | undefined;
+  /** Whether this rank sends that decode rank the aux slot (another pipeline stage may do it); known once connected. */
+  sendsAux = false;
   readonly notes: string[] = [];
   #state: "dialling" | "accepted" | "ready" | "closed" = "dialling";
   #end: OutboundEnd | undefined;
-  #sendsAux: boolean | undefined;
   /** Guards against events of an end that was given up. */
   #attempt = 0;
   readonly #offers: RelayedHeaders["connect"]["offers"];
@@ -63,11 +64,6 @@ export class OutboundPair {
   /** The end that batches are written to, once ready. */
   get end(): OutboundEnd | undefined {
     return this.#state === "ready" ? this.#end : undefined;
-  }
-
-  /** Whether this rank sends that decode rank the aux slot; another pipeline stage may do it. */
-  get sendsAux(): boolean {
-    return (this.#sendsAux ??= sendsAux(this.#dependencies.self.layout, this.member.layout));
   }
 
   /** Tries the next offer, until one connects or none is left. */
@@ -131,6 +127,7 @@ export class OutboundPair {
   #accept(): void {
     if (this.#state !== "dialling") return;
     this.#state = "accepted";
+    this.sendsAux = sendsAux(this.#dependencies.self.layout, this.member.layout);
     const transport = this.transport!;
     const { endpoint, how } = this.#end!;
     const chosen = `${transport}: the best that both sides have and that connects${how ? `, ${how}` : ""}`;

@@ -17,6 +17,8 @@ import type { PageWriter, PageWriterFactory } from "./page-writer.ts";
 import { PairSocket } from "./pair-socket.ts";
 
 const MAX_FLYING = 64;
+/** Nothing has come or gone for so long: a room is then not held up by preparations, the first one of all included. */
+const QUIET_MS = 5;
 
 export interface OutboundPairOptions {
   readonly transport: string;
@@ -45,13 +47,16 @@ export class OutboundPair implements OutboundEnd {
   #writer: PageWriter | undefined;
   #confirmed = false;
   #over = false;
+  /** When something last came or was written. */
+  #activeAt: number;
 
   constructor(offer: unknown, options: OutboundPairOptions) {
     this.#options = options;
     const { peer, transport, context } = options;
     this.#errors = new PairErrors(peer, transport);
     const { name, token } = this.#errors.parse(offerSchema, offer, "connect");
-    this.#deadline = context.now() + context.connectTimeoutMs;
+    this.#activeAt = context.now();
+    this.#deadline = this.#activeAt + context.connectTimeoutMs;
     const socket = this.#dial(name);
     this.#handshake = new OutboundHandshake(this.#errors, options.writers, socket.peerCredentials.pid);
     this.endpoint = { nonce: this.#handshake.nonce };
@@ -59,7 +64,7 @@ export class OutboundPair implements OutboundEnd {
       socket,
       context.reactor,
       {
-        heard: () => {},
+        heard: () => (this.#activeAt = context.now()),
         control: (type, tag) => this.#control(type, tag),
         message: (type, value, descriptors) => this.#message(type, value, descriptors),
         carried: (frames) => {
@@ -117,15 +122,17 @@ export class OutboundPair implements OutboundEnd {
       const batch = this.#confirmed && this.#writer!.ready ? this.#queue.current : undefined;
       if (!batch) break;
       this.#takeTurn(batch);
+      this.#activeAt = context.now();
       // Small batches land together, one call for the bytes of all of them; but they do not wait for a large one's turn.
       if (this.#flights.size >= MAX_FLYING || this.#queue.current?.large) this.#land();
-      if (this.#queue.size === 0 || context.now() >= until) break;
+      if (this.#queue.size === 0 || this.#activeAt >= until) break;
     }
     this.#land();
     if (this.#over) return false;
     if (!this.#flights.empty) return true;
     if (this.#socket.congested) return false;
-    return this.#confirmed && this.#queue.size > 0 ? true : this.#writer!.prepare();
+    if (this.#confirmed && this.#queue.size > 0) return true;
+    return context.now() - this.#activeAt > QUIET_MS && this.#writer!.prepare();
   }
 
   keepAlive(): void {
