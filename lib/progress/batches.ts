@@ -7,10 +7,10 @@ import type { Destination, SenderRoom } from "./prefill-rooms.ts";
 
 /** A room's first batch is small, so that the first bytes move at once; each later one may be larger than all before it. */
 export const FIRST_BYTES = 32 * 1024 * 1024;
-/** Planned at a time for one room and peer, so that planning a large room holds up nothing else. */
+/** Planned at a time for one room and peer, so that planning a large room holds up nothing else: it costs by the runs of a buffer. */
+const RUNS_PER_BATCH = 1_024;
+/** The same for the writes in all buffers, unless whoever makes them repeats them by itself. */
 const WRITES_PER_BATCH = 8_192;
-/** The same where writes are repeated in every buffer by whoever makes them: planning costs by the runs, the data by the writes. */
-const REPEATED_PER_BATCH = 1024;
 const BATCHES_IN_FLIGHT = 2;
 
 interface Flight {
@@ -116,6 +116,7 @@ function endOfBatch(from: Int32Array, to: Int32Array, start: number, supplied: n
 /** Pages of one batch; where heads are sliced, every token is a write. */
 function pagesPerBatch(source: KVLayout, destination: KVLayout, { repeatsGroups }: OutboundEnd): number {
   const perBuffer = source.kvHeads === destination.kvHeads ? 1 : source.pageSize;
-  const perPage = repeatsGroups ? perBuffer : perBuffer * source.buffers.length;
-  return Math.max(1, Math.floor((repeatsGroups ? REPEATED_PER_BATCH : WRITES_PER_BATCH) / perPage));
+  const byRuns = RUNS_PER_BATCH / perBuffer;
+  const byWrites = repeatsGroups ? Infinity : WRITES_PER_BATCH / (perBuffer * source.buffers.length);
+  return Math.max(1, Math.floor(Math.min(byRuns, byWrites)));
 }

@@ -1,7 +1,7 @@
-import { yieldProcessor } from "../../ffi/libc/index.ts";
 import { now } from "../clock.ts";
 import { KVTransferError } from "../errors.ts";
 import type { CommandRing } from "./command-ring.ts";
+import { Courtesy } from "./courtesy.ts";
 import { DecodeRole } from "./decode-role.ts";
 import type { Progress } from "./progress.ts";
 import type { PollReactor } from "./reactor.ts";
@@ -29,6 +29,7 @@ export interface ProgressLoop {
 
 /** Carries out commands and makes progress until the command to stop. */
 export function runProgress({ progress, ring, reactor, control, companions }: ProgressLoop): void {
+  const courtesy = new Courtesy();
   let lastProgressAt = now();
   let stopping: number | undefined;
   for (;;) {
@@ -49,12 +50,11 @@ export function runProgress({ progress, ring, reactor, control, companions }: Pr
     const turnAt = now();
     if (stopping !== undefined && mayStop(progress, control, turnAt - stopping)) return progress.close();
     if (busy) lastProgressAt = turnAt;
-    const spinning = turnAt - lastProgressAt < SPIN_MS || stopping !== undefined;
-    if (spinning || !ring.empty) {
+    const lookingOn = turnAt - lastProgressAt < SPIN_MS && courtesy.mayLookOn(turnAt);
+    if (busy || lookingOn || stopping !== undefined || !ring.empty) {
       const ready = reactor.wait(0);
       if (ready) lastProgressAt = turnAt;
-      // The peer, or this side's engine, may be waiting for this very processor.
-      if (busy || !ready) yieldProcessor();
+      if (busy || !ready) courtesy.giveWay();
       continue;
     }
     let wakeAt = progress.wakeAt;

@@ -81,11 +81,11 @@ function roomHeader(frame: Frame, pair: string): RoomHeader {
     auxIndex: within(auxIndex, "auxIndex"),
     decodePrefixTokens: within(decodePrefixTokens, "decodePrefixTokens"),
     dummy: within(dummy, "dummy", 1) === 1,
-    infos: within(infos, "infos", MAX_INFOS),
+    infos: within(infos, "infos", MAX_INFOS, 1),
   };
 }
 
-function within(value: number | undefined, name: string, limit = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value! >= 0 && value! <= limit) return value!;
-  throw new FrameError("BAD_FRAME", `room: ${name} is an integer from 0 to ${limit}, not ${value}`);
+function within(value: number | undefined, name: string, limit = Number.MAX_SAFE_INTEGER, least = 0): number {
+  if (Number.isInteger(value) && value! >= least && value! <= limit) return value!;
+  throw new FrameError("BAD_FRAME", `room: ${name} is an integer from ${least} to ${limit}, not ${value}`);
 }

@@ -6,7 +6,7 @@
 import type { RoomTag } from "../transport.ts";
 
 export const MESSAGE_BYTES = 16;
-/** What a CARRY can have behind that: the pages of a room of some 150. */
+/** What a CARRY can have behind that: the pages of a room of some 230. */
 export const CARRIED_BYTES = 1024 - MESSAGE_BYTES;
 
 export const MessageType = {
