@@ -49,6 +49,7 @@ export class OutboundPair implements OutboundEnd {
   #over = false;
   /** When something last came or was written. */
   #activeAt: number;
+  #prepared = false;
 
   constructor(offer: unknown, options: OutboundPairOptions) {
     this.#options = options;
@@ -132,7 +133,7 @@ export class OutboundPair implements OutboundEnd {
     if (!this.#flights.empty) return true;
     if (this.#socket.congested) return false;
     if (this.#confirmed && this.#queue.size > 0) return true;
-    return context.now() - this.#activeAt > QUIET_MS && this.#writer!.prepare();
+    return !this.#prepared && this.#prepare();
   }
 
   keepAlive(): void {
@@ -143,6 +144,13 @@ export class OutboundPair implements OutboundEnd {
     if (this.#over) return;
     this.#over = true;
     this.#release();
+  }
+
+  /** True: there is more of it to do, and now is the time. */
+  #prepare(): boolean {
+    if (this.#options.context.now() - this.#activeAt <= QUIET_MS) return false;
+    this.#prepared = !this.#writer!.prepare();
+    return !this.#prepared;
   }
 
   #dial(name: string): UnixSocket {
