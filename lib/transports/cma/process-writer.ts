@@ -1,6 +1,8 @@
 import { ProcessMemory } from "../../../ffi/libc/index.ts";
 import { CopyingWriter, type GrantedRegion } from "../host/index.ts";
 
+const LONG_TURN_BYTES = 1024 * 1024;
+
 /** Writes pages with process_vm_writev, at the receiver's own addresses. */
 export class ProcessWriter extends CopyingWriter {
   readonly destinationBases = undefined;
@@ -15,6 +17,11 @@ export class ProcessWriter extends CopyingWriter {
 
   add(source: number, destination: number, byteLength: number): boolean {
     return this.#memory.add(source, destination, byteLength);
+  }
+
+  /** Long pieces move at four fifths of the speed if a turn has half as much. */
+  protected override turnBytes(pieceBytes: number): number {
+    return pieceBytes >= LONG_TURN_BYTES ? LONG_TURN_BYTES : super.turnBytes(pieceBytes);
   }
 
   protected flush(): void {

@@ -32,6 +32,13 @@ export class PlanCursor {
     return this.#write >= this.#plan.writeCount;
   }
 
+  /** Bytes left of the piece that comes next; 0 at the end. */
+  get pieceLeft(): number {
+    if (this.done) return 0;
+    const { firstSegment, segmentLength } = this.#plan;
+    return segmentLength[firstSegment[this.#write]! + this.#segment]! - this.#taken;
+  }
+
   /**
    * Moves over whole writes of one group in all its buffers: as many as fit, but at least one, for whoever repeats groups by
    * itself. Only for plans of one segment a write, and not together with {@link advance}. Undefined at the end.
