@@ -16,6 +16,9 @@ import { RoomWriter } from "./room-writer.ts";
 import { NOTHING } from "./send-queue.ts";
 import type { WriteSink } from "./write-sink.ts";
 
+/** In a step, also on a processor so slow that one takes longer than the step should: most of what a step costs is not the turns. */
+const TURNS_AT_LEAST = 8;
+
 export interface OutboundSetup {
   readonly errors: PairErrors;
   readonly events: OutboundEvents;
@@ -102,10 +105,10 @@ export class VerbsOutbound implements OutboundEnd, LaneEvents {
     for (const lane of this.#lanes.open) if (areOfRooms || lane.sends.pending > 0) busy = lane.poll() || busy;
     if (this.#lanes.live.length > 1) this.#dropCrawling();
     this.#retell();
-    while (this.#confirmed && this.#state === "connected") {
+    for (let turn = 0; this.#confirmed && this.#state === "connected"; turn++) {
       const queued = this.#writer.queue.current;
       if (!queued) break;
-      if (this.#setup.now() >= until) {
+      if (turn >= TURNS_AT_LEAST && this.#setup.now() >= until) {
         busy = true;
         break;
       }
