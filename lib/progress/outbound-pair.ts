@@ -135,9 +135,7 @@ export class OutboundPair {
     this.#link.send(encodeRelayed("accept", this.member.id, header));
   }
 
-  /** Decode speaks by the pair only once its end is connected: so its first word is its `ready`, whichever it is. */
   #hear(frames: Frames): void {
-    this.confirm();
     const message = parseDirect(frames, { pair: this.id, from: this.member.id });
     if (message) this.#events.heard(this, message);
   }

@@ -133,11 +133,12 @@ export class PrefillRole implements OutboundPairEvents {
   /** A decode rank tells its pages for a room, before or after the engine has made the sender. */
   #announced({ from, header, pages }: FromDecode<"room">): void {
     const room = this.#rooms.get(header.room);
-    const pair = this.#peers.get(header.pair);
-    // Its `ready` may be slower, by another way.
-    if (pair?.member.id === from) pair.confirm();
+    const named = this.#peers.get(header.pair);
+    const pair = named?.member.id === from ? named : undefined;
+    // Decode tells rooms once its end is connected; its `ready` may be slower, by another way.
+    pair?.confirm();
     try {
-      if (!pair?.ready || pair.member.id !== from) {
+      if (!pair?.ready) {
         const message = "prefill does not know this pair; it may have been restarted";
         throw new KVTransferError("PEER_LOST", message, { step: "room" });
       }

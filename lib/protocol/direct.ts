@@ -3,8 +3,9 @@
  * every room waits for it, and in the midst of a room's other work the schema costs some 100 µs.
  * @module
  */
-import type { RelayedHeaders } from "./headers.ts";
+import { MAX_INFOS, MAX_TAG, type RelayedHeaders } from "./headers.ts";
 import {
+  checkVersion,
   decodePages,
   encodeFrames,
   type Frame,
@@ -21,15 +22,13 @@ import {
 type RoomHeader = RelayedHeaders["room"];
 
 /** Who is at the other end of the pair's way. */
-export interface Way {
+interface Way {
   readonly pair: string;
   readonly from: string;
 }
 
 /** Of a room's numbers, each f64 in the one byte order of the hosts that this runs on. */
 const ROOM_NUMBERS = 7;
-const MAX_TAG = 0xffff_ffff;
-const MAX_INFOS = 4_096;
 
 export function encodeDirectRoom(header: Omit<RoomHeader, "pair">, pages: Int32Array<ArrayBuffer>): Frame[] {
   const { room, tag, auxIndex, decodePrefixTokens, dummy, infos } = header;
@@ -71,9 +70,7 @@ function roomHeader(frame: Frame, pair: string): RoomHeader {
     throw new FrameError("BAD_FRAME", `room: ${frame.byteLength} bytes are not ${ROOM_NUMBERS} numbers`);
   }
   const [version, room, tag, auxIndex, decodePrefixTokens, dummy, infos] = new Float64Array(frame.slice().buffer);
-  if (version !== PROTOCOL_VERSION) {
-    throw new FrameError("BAD_VERSION", `version ${PROTOCOL_VERSION} is spoken here, the message is of ${version}`);
-  }
+  checkVersion(version);
   return {
     pair,
     room: within(room, "room"),

@@ -3,6 +3,11 @@ import { z } from "zod";
 import { MAX_DETAIL, MAX_MESSAGE, TransferErrorCode } from "../errors.ts";
 import { kvLayoutSchema } from "../planner/index.ts";
 
+/** A tag has 32 bits. */
+export const MAX_TAG = 0xffff_ffff;
+/** Decode ranks that want one room of one prefill rank. */
+export const MAX_INFOS = 4_096;
+
 const uint = z.number().int().nonnegative();
 const roomId = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const shortText = z.string().max(MAX_DETAIL);
@@ -50,17 +55,17 @@ export const relayed = {
   room: z.object({
     pair,
     room: roomId,
-    tag: uint.max(0xffff_ffff),
+    tag: uint.max(MAX_TAG),
     auxIndex: uint,
     decodePrefixTokens: uint,
     /** The receiver needs nothing from this rank (a replica of the MLA latent): only the states are run through. */
     dummy: z.boolean(),
-    infos: uint.min(1).max(4_096),
+    infos: uint.min(1).max(MAX_INFOS),
   }),
   /** Decode gave the room up. */
-  abort: z.object({ room: roomId, tag: uint.max(0xffff_ffff), error: transferErrorSchema }),
+  abort: z.object({ room: roomId, tag: uint.max(MAX_TAG), error: transferErrorSchema }),
   /** Prefill gave the room up. */
-  failed: z.object({ room: roomId, tag: uint.max(0xffff_ffff), error: transferErrorSchema }),
+  failed: z.object({ room: roomId, tag: uint.max(MAX_TAG), error: transferErrorSchema }),
 } as const;
 
 export const requests = {

@@ -105,13 +105,14 @@ function parseHead(message: Frames): { type: string; header: z.infer<typeof enve
     throw new FrameError("BAD_FRAME", `the header is not JSON in UTF-8: ${(cause as Error).message}`);
   }
   const header = check(envelope, json, type);
-  if (header.v !== PROTOCOL_VERSION) {
-    throw new FrameError(
-      "BAD_VERSION",
-      `version ${PROTOCOL_VERSION} is spoken here, the message is of version ${header.v}`,
-    );
-  }
+  checkVersion(header.v);
   return { type, header };
+}
+
+export function checkVersion(version: number | undefined): void {
+  if (version === PROTOCOL_VERSION) return;
+  const message = `version ${PROTOCOL_VERSION} is spoken here, the message is of version ${version}`;
+  throw new FrameError("BAD_VERSION", message);
 }
 
 function check<T extends z.ZodType>(schema: T, value: unknown, type: string): z.infer<T> {
